@@ -1,0 +1,1 @@
+"""The blind service: it routes, logs and proves what it cannot read."""

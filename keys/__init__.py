@@ -1,0 +1,1 @@
+"""All cryptography and trust: the only importer of `cryptography` and `tuf`."""

@@ -1,0 +1,1 @@
+"""What travels and what it means: pure, without I/O, cryptography or framework."""

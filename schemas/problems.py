@@ -1,0 +1,102 @@
+"""The stable problem types of both services (RFC 9457), each with its status, title and advice.
+
+A code is for ever: clients switch on it. `TYPE_PREFIX + code` is the `type` member of a problem document.
+"""
+
+from dataclasses import dataclass
+
+TYPE_PREFIX = "urn:valise:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem type: HTTP status, title, and what to do about it."""
+
+    status: int
+    title: str
+    hint: str
+
+
+def _p(status: int, title: str, hint: str) -> Problem:
+    return Problem(status, title, hint)
+
+
+PROBLEMS: dict[str, Problem] = {
+    # form
+    "malformed": _p(400, "The body is not strict JSON", "Send UTF-8 JSON without duplicate members, floats or NaN."),
+    "invalid-form": _p(
+        422, "A member is missing, unknown or of the wrong form", "Correct the member named by `pointer`."
+    ),
+    "too-large": _p(413, "The body is too large", "See the table of limits in the README."),
+    "unsupported-media-type": _p(
+        415, "The body's type or coding is not accepted", "Send application/json without compression."
+    ),
+    "not-found": _p(404, "There is nothing here for you", "Check the address; you may lack the right to see it."),
+    "method-not-allowed": _p(405, "The method is not served here", "See the OpenAPI document."),
+    "request-timeout": _p(408, "The body did not arrive in time", "Send the request again."),
+    "headers-too-large": _p(431, "The headers are too large", "Send fewer or shorter header fields."),
+    # authentication
+    "unauthenticated": _p(
+        401, "The request or envelope is not authenticated", "Check the key, the clock and the address."
+    ),
+    "unknown-key": _p(401, "The key is not in the directory", "Wait for the directory to update, or enrol the key."),
+    "revoked-key": _p(403, "The key is closed or revoked", "Sign with a key that is in force."),
+    "forbidden": _p(403, "You may not do this", "Ask your focal point which role this needs."),
+    # envelope and acts
+    "wrong-origin": _p(422, "The statement is for another deployment", "Send it to the log that its origin names."),
+    "unverified": _p(
+        422, "A signature, digest or proof does not hold", "Seal and sign again; if it recurs, report it."
+    ),
+    "conflict": _p(409, "The notice id is taken by another statement", "Seal again under a new id."),
+    "clock-skew": _p(
+        422, "A time is too far from the clock", "Set the clock; statements live 14 days before publication."
+    ),
+    "expired": _p(422, "The statement has expired", "Give it a later `expires_at`."),
+    "fork": _p(422, "The statement's checkpoint contradicts this log", "Keep the evidence and call the auditors."),
+    "act-not-served": _p(422, "This act is not served yet", "Use an act that the README lists as served."),
+    "act-refused": _p(422, "The act's own rules forbid this", "See `detail` and schemas/spec/acts.md."),
+    "recipients": _p(
+        422, "The list of recipients is not acceptable", "Seal to each recipient once, under its newest key in force."
+    ),
+    "denied": _p(
+        422, "The rules deny the sender or some recipients", "Seal without the denied recipients, or change the label."
+    ),
+    "no-profile": _p(
+        422, "A State takes part only with a signed law profile", "Ask its legal officer to sign a profile."
+    ),
+    # directory
+    "directory": _p(422, "The directory is not acceptable", "Nothing was changed; see `detail`."),
+    "directory-rollback": _p(
+        422, "The directory is older than the one known", "Keep the last good directory and call the operator."
+    ),
+    "directory-frozen": _p(
+        422, "The directory has expired or does not match the log", "Call the operator of the broker."
+    ),
+    "directory-append-only": _p(422, "A key record was removed or altered", "Key records may only be closed."),
+    "directory-scope": _p(422, "A role names something outside its paths", "A role may speak only for its own paths."),
+    "precondition-failed": _p(412, "The role has another version by now", "Fetch the newest version and sign again."),
+    "precondition-required": _p(428, "The upload needs If-Match", "Send the version that you edited in If-Match."),
+    # custody and stores
+    "custody": _p(500, "The keys cannot be opened", "Check the passphrase or the credential file."),
+    "newer-store": _p(500, "The store was written by a newer version", "Start the newer version."),
+    "wrong-log": _p(
+        502, "The log is not the one that was enrolled", "Compare the root fingerprint with your focal point."
+    ),
+    "configuration": _p(500, "The configuration is unsafe or incomplete", "Run check-config."),
+    # service
+    "rate-limited": _p(429, "Too many statements", "Wait as long as Retry-After says."),
+    "unavailable": _p(503, "The service cannot answer now", "Send the same request again after Retry-After."),
+    "storage-full": _p(507, "The storage is full", "Nothing was accepted; send the same request again later."),
+    "broker-away": _p(503, "The broker cannot be reached", "Nothing is lost; the gateway goes on trying."),
+    "internal": _p(500, "Something failed inside", "Send the request again; report the request id."),
+    # gateway
+    "idempotency-conflict": _p(
+        409, "The Idempotency-Key was used for another request", "Use a new key for a new request."
+    ),
+    "not-recallable": _p(
+        409, "The notice cannot be recalled or corrected", "Only the sender may, and only once it is published."
+    ),
+    "no-recipients": _p(422, "Nobody may receive the notice", "Name recipients, or ask why in the preview."),
+    "import": _p(422, "The file cannot be imported", "Check the delimiter, encoding and columns."),
+    "enrolment": _p(409, "The enrolment is not complete", "Run `valise doctor`; it names the missing step."),
+}
