@@ -1,4 +1,4 @@
-"""The one encoding of statements, envelopes and all else that is signed or hashed.
+r"""The one encoding of statements, envelopes and all else that is signed or hashed.
 
 Compact JSON without final newline, members in a fixed order, all present; strings are non-empty printable ASCII
 without `" \\ < > &`; numbers are integers 0…2⁵³−1; binary is unpadded base64url; times are `YYYY-MM-DDTHH:MM:SSZ`.
@@ -7,6 +7,7 @@ exact members in their order.
 """
 
 import binascii
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -181,7 +182,7 @@ class Members:
         texts = [value for value in values if isinstance(value, str) and value]
         if len(texts) != len(values) or len(texts) < at_least:
             raise FormError(f"Must be a list of at least {at_least} strings.", pointer=f"{self.at}/{name}")
-        if any(a >= b for a, b in zip(texts, texts[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(texts)):
             raise FormError("Must be sorted and without repeats.", pointer=f"{self.at}/{name}")
         try:
             return tuple(check(text) for text in texts)

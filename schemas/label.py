@@ -1,5 +1,6 @@
 """The label: all that the broker's rules see of a sealed notice. Codes only, no free text (spec/statement.md)."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,7 +58,7 @@ class Label:
             _condition(item, f"{at}/conditions/{number}") for number, item in enumerate(members.items("conditions"))
         )
         names = [condition.code for condition in conditions]
-        if any(a >= b for a, b in zip(names, names[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(names)):
             raise FormError("Must be sorted by code, each code once.", pointer=f"{at}/conditions")
         return cls(
             kind=members.matching("kind", code),

@@ -1,5 +1,6 @@
 """Receipts and signed refusals: the broker's word, as payloads of compact JWS (spec/receipts.md)."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,7 +102,7 @@ class Refusal:
         m.fixed("typ", "valise-refusal/1")
         denied = tuple(_denial(item, f"/denied/{n}") for n, item in enumerate(m.items("denied")))
         keys = [(item.participant, item.condition) for item in denied]
-        if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(keys)):
             raise FormError("Must be sorted and without repeats.", pointer="/denied")
         return cls(
             origin=m.matching("origin", ids.origin),
