@@ -62,11 +62,13 @@ class SigningKeys:
     def sign_head(self, payload: bytes) -> dict[str, object]:
         """Sign a batch's payload and return the head, a JWS JSON object with exactly two signatures."""
         encoded = b64encode(payload)
-        signatures = []
-        for alg, name, key in zip(ALGORITHMS, self.kids, (self._ed25519, self._mldsa65), strict=True):
-            protected = protected_header(alg, name)
-            signature = key.sign(f"{protected}.{encoded}".encode("ascii"))
-            signatures.append({"protected": protected, "signature": b64encode(signature)})
+        headers = tuple(protected_header(alg, name) for alg, name in zip(ALGORITHMS, self.kids, strict=True))
+        inputs = tuple(f"{protected}.{encoded}".encode("ascii") for protected in headers)
+        signed = (self._ed25519.sign(inputs[0]), self._mldsa65.sign(inputs[1]))
+        signatures = [
+            {"protected": protected, "signature": b64encode(signature)}
+            for protected, signature in zip(headers, signed, strict=True)
+        ]
         return {"payload": encoded, "signatures": signatures}
 
 
