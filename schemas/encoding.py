@@ -29,7 +29,11 @@ _T = TypeVar("_T")
 _ALLOWED: Final = bytes(c for c in range(0x20, 0x7F) if chr(c) not in "\\<>&")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
+# The standard alphabet's own signs and padding become NUL, which strict decoding refuses.
+_FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/\x00\x00\x00")
+_PADDING: Final = (b"", None, b"==", b"=")
+# What the last character may be, by length modulo 4, so that the bits beyond the last byte are zero.
+_LAST: Final = ("", "", "AQgw", "AEIMQUYcgkosw048")
 
 
 def encode(value: Mapping[str, object]) -> bytes:
@@ -64,14 +68,14 @@ def b64encode(data: bytes) -> B64:
 def b64decode(text: str) -> bytes:
     """Decode unpadded base64url with zero trailing bits; raise `MalformedError`."""
     raw = text.encode("ascii", "replace")
-    try:
-        data = binascii.a2b_base64(raw.translate(_FROM_URL) + b"=" * (-len(raw) % 4), strict_mode=True)
-    except binascii.Error:
-        raise MalformedError("Not base64url.") from None
-    # Padding, the other alphabet and loose trailing bits all decode; only the canonical text encodes back to itself.
-    if b64encode(data) != text:
+    rest = len(raw) & 3
+    padding = _PADDING[rest]
+    if not raw or padding is None or (rest and text[-1] not in _LAST[rest]):
         raise MalformedError("Not canonical unpadded base64url.")
-    return data
+    try:
+        return binascii.a2b_base64(raw.translate(_FROM_URL) + padding, strict_mode=True)
+    except binascii.Error:
+        raise MalformedError("Not canonical unpadded base64url.") from None
 
 
 def is_time(text: str) -> bool:

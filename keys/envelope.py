@@ -1,0 +1,268 @@
+"""The envelope's verbs: seal, verify, open (spec/envelope.md, "Order of checks").
+
+`Envelope` → `VerifiedEnvelope` and `VerifiedDelivery` → `OpenedNotice`: a function that needs trust accepts only the later type,
+and each is made only here. Whether the rules allow a notice is not decided here.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NewType
+
+import orjson
+
+from keys import digests, seal
+from keys.batch import Unsigned
+from keys.directory.directory import Directory, Moment
+from keys.directory.records import SealingRecord, SigningRecord
+from keys.errors import VerificationError
+from keys.log import merkle
+from keys.log.note import VerifiedCheckpoint
+from keys.sign import verify_pair
+from schemas import strict_json
+from schemas.delivery import Delivery
+from schemas.encoding import b64decode, b64encode, encode
+from schemas.envelope import Envelope, GrantedKeys, Proof, SealedHeader, SealedNotice, Stanza
+from schemas.errors import Error, FormError, MalformedError
+from schemas.ids import Kid, LedgerIndex
+from schemas.leaf import Leaf, LeafType
+from schemas.statement import SealedDigests, Statement
+from schemas.strict_json import Json
+
+ContentKey = NewType("ContentKey", bytes)
+"""The key of one notice's ciphertext; whoever has it can show the notice's content to a court."""
+
+Revoked = Mapping[Kid, LedgerIndex]
+"""Key ids and the index of the statement that revoked each."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedEnvelope:
+    """An envelope whose sender, signatures, digests and binding hold. `keys.envelope` alone makes it."""
+
+    envelope: Envelope
+    identity: SigningRecord
+    statement_digest: bytes
+
+    @property
+    def statement(self) -> Statement:
+        """Return the statement, which is authentic."""
+        return self.envelope.statement
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedDelivery:
+    """A delivery that is authentic, in the log under a verified checkpoint, and addressed to `kid`."""
+
+    delivery: Delivery
+    checkpoint: VerifiedCheckpoint
+    statement_digest: bytes
+
+    @property
+    def statement(self) -> Statement:
+        """Return the statement, which is authentic."""
+        return self.delivery.statement
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedNotice:
+    """A notice in clear: the members beside `label`, and the content key with which it can be shown to others."""
+
+    statement: Statement
+    notice: dict[str, Json]
+    received_at: int
+    index: LedgerIndex
+    content_key: ContentKey
+
+
+def seal_notice(statement: Statement, notice: Mapping[str, Json], recipients: Sequence[SealingRecord]) -> Unsigned:
+    """Seal a notice to its recipients and return the statement that says so, unsigned.
+
+    `statement` carries everything but `sealed`; `notice` is the plaintext without its label; `recipients` are the newest
+    keys in force, the sender's own among them, one a participant. Raises `FormError` where the plaintext is not strict.
+    """
+    plaintext = encode_plaintext(statement, notice)
+    content_key = ContentKey(os.urandom(32))
+    iv = os.urandom(seal.IV_LENGTH)
+    protected = SealedHeader.encode(digests.binding(statement), digests.key_commitment(content_key))
+    ciphertext, tag = seal.encrypt(content_key, iv, plaintext, protected.encode("ascii"))
+    stanzas = []
+    for record in sorted(recipients, key=lambda item: item.kid):
+        ek, encrypted_key = seal.seal_key(content_key, record.public)
+        stanzas.append(Stanza(record.kid, ek, encrypted_key))
+    header = SealedHeader(protected, b"", b"")
+    body = encode(SealedNotice(header, tuple(stanzas), iv, ciphertext, tag).to_json())
+    sealed = SealedDigests(
+        content_digest=b64encode(digests.content(protected, iv, ciphertext, tag)),
+        length=len(ciphertext),
+        recipients_root=b64encode(recipients_root(stanzas)),
+        recipient_count=len(stanzas),
+    )
+    complete = replace(statement, sealed=sealed)
+    return Unsigned(complete, complete.encode(), body)
+
+
+def open_act(statement: Statement) -> Unsigned:
+    """Return an open act's statement, unsigned: it seals nothing."""
+    return Unsigned(statement, statement.encode(), None)
+
+
+def encode_plaintext(statement: Statement, notice: Mapping[str, Json]) -> bytes:
+    """Return the padded plaintext: the label as first member, then the notice's, then spaces up to the Padmé length."""
+    label = None if statement.label is None else statement.label.to_json()
+    plaintext = orjson.dumps({"label": label, **notice})
+    strict_json.parse(plaintext)
+    return plaintext.ljust(seal.padded_length(len(plaintext)))
+
+
+def recipients_root(stanzas: Sequence[Stanza]) -> bytes:
+    """Return the RFC 6962 root over the stanzas' fixed-length entries."""
+    return merkle.root_of([stanza.entry() for stanza in stanzas])
+
+
+def verify_envelope(envelope: Envelope, directory: Directory, *, moment: Moment, revoked: Revoked) -> VerifiedEnvelope:
+    """Check an envelope's steps 3 to 5 in the order of spec/envelope.md and return it as trusted.
+
+    `moment` is the place in the ledger that it would take (or took). The strict parse (step 1) made the `Envelope`;
+    steps 2, 6 and 7 need the ledger and are the broker's. Raises `UnknownKeyError`, `RevokedKeyError`,
+    `VerificationError`; never returns a partly checked envelope.
+    """
+    statement = envelope.statement
+    identity = _verify_sender(statement, envelope.proof, directory, moment, revoked)
+    _verify_proof(envelope.statement_bytes, envelope.proof, identity)
+    sealed = envelope.sealed
+    if statement.sealed is not None:
+        if isinstance(sealed, SealedNotice):
+            _verify_content(statement, sealed.header, sealed.iv, sealed.ciphertext, sealed.tag)
+        elif not isinstance(sealed, GrantedKeys):
+            raise VerificationError("The sealed part is missing.")
+        _verify_recipients(statement, sealed.recipients, directory)
+    return VerifiedEnvelope(envelope, identity, digests.statement_digest(envelope.statement_bytes))
+
+
+def verify_delivery(
+    delivery: Delivery,
+    directory: Directory,
+    checkpoint: VerifiedCheckpoint,
+    *,
+    revoked: Revoked,
+    own: Mapping[Kid, object],
+) -> VerifiedDelivery:
+    """Check a delivery as its recipient: signatures at its leaf's place, digests, inclusion, own stanza and path.
+
+    `checkpoint` is the delivery's own note, verified under the log's keys, or a newer one of the same size; `own` holds
+    the recipient's key ids. Raises `UnknownKeyError`, `RevokedKeyError`, `VerificationError`.
+    """
+    statement, inclusion = delivery.statement, delivery.inclusion
+    if delivery.grant is not None:
+        raise Error("A notice opened by a grant is not served yet.", problem="act-not-served")
+    if statement.origin != checkpoint.origin:
+        raise Error("The statement is for another deployment.", problem="wrong-origin")
+    moment = Moment(inclusion.index, inclusion.received_at)
+    identity = _verify_sender(statement, delivery.proof, directory, moment, revoked)
+    _verify_proof(delivery.statement_bytes, delivery.proof, identity)
+    share = delivery.sealed
+    _verify_content(statement, share.header, share.iv, share.ciphertext, share.tag)
+    leaf = Leaf(
+        LeafType.SEALED, inclusion.received_at, digests.statement_leaf(delivery.statement_bytes, delivery.proof_bytes)
+    )
+    if inclusion.size != checkpoint.size:
+        raise VerificationError("The inclusion is for another checkpoint.")
+    merkle.verify_inclusion(
+        merkle.leaf_hash(leaf.encode()), inclusion.index, inclusion.size, inclusion.path, checkpoint.root
+    )
+    sealed = statement.sealed
+    assert sealed is not None  # Delivery.parse has seen to it
+    if share.stanza.kid not in own:
+        raise VerificationError("The stanza is not for one of the recipient's keys.")
+    if delivery.recipient.size != sealed.recipient_count:
+        raise VerificationError("The number of recipients differs from the statement's.")
+    root = merkle.root_from_path(
+        merkle.leaf_hash(share.stanza.entry()),
+        delivery.recipient.index,
+        delivery.recipient.size,
+        delivery.recipient.path,
+    )
+    if root != b64decode(sealed.recipients_root):
+        raise VerificationError("The stanza is not under the signed recipients' root.")
+    return VerifiedDelivery(delivery, checkpoint, digests.statement_digest(delivery.statement_bytes))
+
+
+def open_notice(verified: VerifiedDelivery, key: seal.SealingKey) -> OpenedNotice:
+    """Open a verified delivery: stanza, key commitment, ciphertext, padding, label inside equal to label outside.
+
+    Whether the notice follows its kind's schema is for the caller to check. Raises `VerificationError`.
+    """
+    share = verified.delivery.sealed
+    content_key = ContentKey(key.open_key(share.stanza.ek, share.stanza.encrypted_key))
+    if digests.key_commitment(content_key) != share.header.key_commitment:
+        raise VerificationError("The content key is not the committed one.")
+    plaintext = seal.decrypt(content_key, share.iv, share.ciphertext, share.tag, share.header.protected.encode("ascii"))
+    inclusion = verified.delivery.inclusion
+    return OpenedNotice(
+        statement=verified.statement,
+        notice=_read_plaintext(verified.statement, plaintext),
+        received_at=inclusion.received_at,
+        index=LedgerIndex(inclusion.index),
+        content_key=content_key,
+    )
+
+
+def _read_plaintext(statement: Statement, plaintext: bytes) -> dict[str, Json]:
+    text = plaintext.rstrip(b" ")
+    if len(text) < 2 or len(plaintext) != seal.padded_length(len(text)):
+        raise VerificationError("The padding is not the Padmé length.")
+    try:
+        notice = strict_json.parse_object(text)
+    except (MalformedError, FormError) as error:
+        raise VerificationError(f"The notice is not strict JSON: {error.detail}") from None
+    if next(iter(notice), None) != "label":
+        raise VerificationError("The notice does not begin with its label.")
+    outside = None if statement.label is None else statement.label.to_json()
+    if notice.pop("label") != outside:
+        raise VerificationError("The label inside differs from the one outside.")
+    return notice
+
+
+def _verify_sender(
+    statement: Statement, proof: Proof, directory: Directory, moment: Moment, revoked: Revoked
+) -> SigningRecord:
+    """Step 3: the signing identity by its two key ids, its owner, and that it is in force."""
+    identity = directory.signing(proof.head.kids)
+    if identity.participant != statement.sender or proof.head.signer != statement.sender:
+        raise VerificationError("The signing identity is not the sender's.")
+    directory.demand_in_force(identity, moment, revoked)
+    return identity
+
+
+def _verify_proof(statement: bytes, proof: Proof, identity: SigningRecord) -> None:
+    """Step 4: the path to the batch's head, and both of its signatures."""
+    if merkle.root_from_path(merkle.leaf_hash(statement), proof.index, proof.size, proof.path) != proof.head.root:
+        raise VerificationError("The statement is not under the signed head.")
+    first, second = proof.head.signatures
+    verify_pair(identity.public, proof.head.signing_inputs(), (first.value, second.value))
+
+
+def _verify_content(statement: Statement, header: SealedHeader, iv: bytes, ciphertext: bytes, tag: bytes) -> None:
+    """Step 5, first half: the seal is bound to this statement, and the statement to this ciphertext."""
+    sealed = statement.sealed
+    assert sealed is not None  # the act's form has seen to it
+    if header.binding != digests.binding(statement):
+        raise VerificationError("The seal is bound to another statement.")
+    if sealed.length != len(ciphertext):
+        raise VerificationError("The ciphertext's length differs from the statement's.")
+    if b64decode(sealed.content_digest) != digests.content(header.protected, iv, ciphertext, tag):
+        raise VerificationError("The ciphertext is not the signed one.")
+
+
+def _verify_recipients(statement: Statement, stanzas: Sequence[Stanza], directory: Directory) -> None:
+    """Step 5, second half: count and root of the stanzas, and whether the sender's own is among them."""
+    sealed = statement.sealed
+    assert sealed is not None  # the act's form has seen to it
+    if sealed.recipient_count != len(stanzas):
+        raise VerificationError("The number of recipients differs from the statement's.")
+    if b64decode(sealed.recipients_root) != recipients_root(stanzas):
+        raise VerificationError("The recipients are not the signed ones.")
+    own = any(directory.owner(stanza.kid) == statement.sender for stanza in stanzas)
+    if own is (statement.act == "grant"):
+        raise VerificationError("The sender's own stanza must be among the recipients, and not in a grant.")
