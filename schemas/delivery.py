@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas import encoding
 from schemas.encoding import Members, b64decode, b64encode
-from schemas.envelope import Proof, SealedHeader, Stanza, path_from_json
+from schemas.envelope import Proof, SealedHeader, Stanza, path_from_json, proof_of
 from schemas.errors import FormError
 from schemas.statement import Statement
 from schemas.strict_json import Json
@@ -120,7 +120,7 @@ class Grant:
         statement = Statement.parse(data)
         if statement.act != "grant":
             raise FormError("Must be a grant's statement.", pointer=f"{at}/statement")
-        proof = Proof.from_json(m.value["proof"], f"{at}/proof")
+        proof = proof_of(statement, m.value["proof"], f"{at}/proof")
         return cls(data, statement, proof, Inclusion.from_json(m.value["inclusion"], f"{at}/inclusion"))
 
 
@@ -157,7 +157,7 @@ class Delivery:
             statement_bytes=data,
             statement=statement,
             proof_bytes=encoding.encode(proof),
-            proof=Proof.from_json(proof),
+            proof=proof_of(statement, proof),
             sealed=SealedShare.from_json(m.value["sealed"]),
             recipient=RecipientPath.from_json(m.value["recipient"]),
             grant=None if m.absent("grant") else Grant.from_json(m.value["grant"]),

@@ -316,7 +316,15 @@ class Envelope:
             sealed = sealed_from_json(m.value["sealed"], statement.act)
             # The encoding is exact, so the part's bytes are the envelope's own.
             sealed_bytes = data[len('{"statement":"","proof":,"sealed":') + len(text) + len(proof_bytes) : -1]
-        return cls(statement_bytes, statement, proof_bytes, Proof.from_json(proof), sealed_bytes, sealed)
+        return cls(statement_bytes, statement, proof_bytes, proof_of(statement, proof), sealed_bytes, sealed)
+
+
+def proof_of(statement: Statement, value: Json, at: str = "/proof") -> Proof:
+    """Read a statement's proof, which is for the same deployment; raise `MalformedError` or `FormError`."""
+    proof = Proof.from_json(value, at)
+    if proof.head.origin != statement.origin:
+        raise FormError("Must be the statement's origin.", pointer=f"{at}/head/payload/origin")
+    return proof
 
 
 def envelope_bytes(statement: bytes, proof: bytes, sealed: bytes | None) -> bytes:
