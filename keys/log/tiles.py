@@ -95,14 +95,14 @@ def tiles_for(size: int, *, since: int = 0) -> Iterator[Tile]:
 
     With `since`, leave out those that a tree of that size has already.
     """
-    for level in range(_LEVELS):
-        hashes, before = size >> _HEIGHT * level, since >> _HEIGHT * level
-        if not hashes:
-            return
+    level = 0
+    while hashes := size >> _HEIGHT * level:
+        before = since >> _HEIGHT * level
         for index in range(before // WIDTH, hashes // WIDTH):
             yield Tile(level, index)
         if hashes % WIDTH and hashes != before:
             yield Tile(level, hashes // WIDTH, hashes % WIDTH)
+        level += 1
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:

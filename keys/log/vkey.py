@@ -88,7 +88,7 @@ def b64decode(text: str) -> bytes:
     """Decode non-empty padded base64; raise `MalformedError` also for loose trailing bits."""
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
-    except binascii.Error:
+    except ValueError:  # or binascii.Error, which is one
         raise MalformedError("Not base64.") from None
     if not data or b64encode(data) != text:
         raise MalformedError("Not canonical base64.")
