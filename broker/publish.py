@@ -1,0 +1,411 @@
+"""Publishing, as a function: envelope in, decision out, no I/O of its own (spec/envelope.md, "Order of checks").
+
+parse → known statement → verify → notice id and clock → the act's own rules → recipients → access. What the function reads of
+the ledger comes through `Published`; what it decides, the ledger thread makes durable. A seeded simulation can run it.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import orjson
+from schemas.rules.decide import decide
+
+from broker.trust import Trust
+from keys import digests
+from keys.directory.directory import Moment
+from keys.envelope import VerifiedEnvelope, verify_envelope
+from schemas.acts import Ref
+from schemas.encoding import b64decode, b64encode, from_seconds, to_seconds
+from schemas.envelope import Envelope
+from schemas.errors import Error, FormError
+from schemas.ids import Code, Kid, LedgerIndex, NoticeId, Origin, ParticipantId, Topic
+from schemas.leaf import Leaf, LeafType
+from schemas.limits import LIMITS
+from schemas.receipt import Denial, Receipt, Refusal
+from schemas.record import Record
+from schemas.rules.facts import Facts
+from schemas.rules.verdict import Determination
+from schemas.statement import RevocationBody, Statement, SubscriptionBody
+
+EMPTY_ROOT: Final = digests.sha256(b"")
+EVALUATOR: Final = "broker"
+
+
+class Row(Protocol):
+    """What publishing needs to know of a notice that is in the ledger."""
+
+    @property
+    def sender(self) -> ParticipantId:
+        """Return who published it."""
+        ...
+
+    @property
+    def act(self) -> str:
+        """Return its act."""
+        ...
+
+    @property
+    def thread(self) -> NoticeId | None:
+        """Return its thread."""
+        ...
+
+    @property
+    def topic(self) -> Topic | None:
+        """Return its topic."""
+        ...
+
+    @property
+    def erased(self) -> bool:
+        """Say whether its body is gone."""
+        ...
+
+
+class Published(Protocol):
+    """What publishing reads of the ledger: the view, at its size."""
+
+    @property
+    def size(self) -> int:
+        """Return the number of leaves."""
+        ...
+
+    def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
+        """Return the leaf's index and record of a statement, by its SHA-256."""
+        ...
+
+    def by_notice(self, notice_id: NoticeId) -> Row | None:
+        """Return a notice that counts."""
+        ...
+
+    def holders(self, notice_id: NoticeId) -> Collection[Kid]:
+        """Return the key ids that a notice's stanzas are for."""
+        ...
+
+    def root(self, size: int) -> bytes:
+        """Return the tree's root at an earlier size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A statement to append: its record, its sealed body, and the decision to keep for auditors."""
+
+    statement: Statement
+    record: Record
+    body: bytes | None
+    decision: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A statement that is in the ledger already: its receipt again."""
+
+    index: LedgerIndex
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A recipient (or the sender) that the rules deny, and the condition that says so."""
+
+    participant: ParticipantId
+    why: Determination
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a statement is not published. A `refusal` is definite: the broker signs it, and the gateway may seal anew."""
+
+    error: Error
+    denied: tuple[Denied, ...] = ()
+    refusal: Refusal | None = None
+    decision: bytes | None = None
+
+
+Outcome = Accepted | Repeated | Refused
+
+
+class DeniedError(Error):
+    """The rules deny the sender or some recipients."""
+
+    problem = "denied"
+
+    def __init__(self, denied: tuple[Denied, ...]) -> None:
+        code = "no-profile" if all(item.why.condition == "no-profile" for item in denied) else "denied"
+        super().__init__(f"{len(denied)} of those concerned may not take part in this notice.", problem=code)
+        self.denied = denied
+
+
+def publish(
+    data: bytes, notice_id: NoticeId | None, origin: Origin, trust: Trust, ledger: Published, *, now_ms: int
+) -> Outcome:
+    """Decide on one envelope; `notice_id` is the address it was put to, where there was one.
+
+    Never raises for what a sender did: every refusal is an outcome.
+    """
+    try:
+        envelope = _parse(data, notice_id, origin)
+        known = ledger.known(digests.statement_digest(envelope.statement_bytes))
+        if known is not None:
+            return Repeated(*known)
+        moment = Moment(ledger.size, now_ms)
+        verified = verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked)
+    except Error as error:
+        return Refused(error)
+    try:
+        recipients = _check(verified, trust, ledger, moment)
+    except Error as error:
+        return _refuse(verified, error, origin, trust, now_ms)
+    return _accept(verified, recipients, trust, now_ms)
+
+
+def _parse(data: bytes, notice_id: NoticeId | None, origin: Origin) -> Envelope:
+    """Take step 1. Raises `Error`."""
+    envelope = Envelope.parse(data)
+    if envelope.statement.origin != origin:
+        raise Error("The statement is for another deployment.", problem="wrong-origin", pointer="/origin")
+    if notice_id is not None and envelope.statement.notice_id != notice_id:
+        raise FormError("Must be the id in the address.", pointer="/notice_id")
+    return envelope
+
+
+def receipt_of(origin: Origin, index: LedgerIndex, record: Record) -> Receipt:
+    """Return the receipt of a record: a pure function, so that every instance answers with the same payload."""
+    assert record.proof is not None  # statements have one
+    return Receipt(
+        origin=origin,
+        index=index,
+        leaf=record.leaf,
+        statement=b64encode(digests.sha256(record.document)),
+        proof=b64encode(digests.sha256(record.proof)),
+        directory=record.directory,
+        boundary=record.boundary,
+        due=from_seconds(record.leaf.received_at // 1000 + LIMITS.receipt_due),
+    )
+
+
+def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: Moment) -> tuple[ParticipantId, ...]:
+    """Take steps 6 and 7 and return the recipients' ids. Raises `Error`."""
+    statement = verified.statement
+    if ledger.by_notice(statement.notice_id) is not None:
+        raise Error("Another statement has this notice id.", problem="conflict", pointer="/notice_id")
+    _check_clock(statement, moment.received_at // 1000)
+    if not statement.form.served:
+        raise Error("This broker does not act on such statements yet.", problem="act-not-served", pointer="/act")
+    if statement.attachments:
+        raise Error("This broker does not carry attachments yet.", problem="act-not-served", pointer="/attachments")
+    _check_gossip(statement, ledger)
+    recipients = _recipients(verified, trust, moment)
+    _check_act(statement, recipients, trust, ledger)
+    _check_access(statement, recipients, trust)
+    return recipients
+
+
+def _check_clock(statement: Statement, now: int) -> None:
+    if statement.issued_at > from_seconds(now + LIMITS.clock_ahead):
+        raise Error(
+            f"`issued_at` lies more than {LIMITS.clock_ahead} s ahead of the broker's clock.",
+            problem="clock-skew",
+            pointer="/issued_at",
+        )
+    if statement.issued_at < from_seconds(now - LIMITS.clock_behind):
+        raise Error("`issued_at` lies more than 14 days back.", problem="clock-skew", pointer="/issued_at")
+    if statement.expires_at is not None and to_seconds(statement.expires_at) <= now:
+        raise Error("`expires_at` has passed.", problem="expired", pointer="/expires_at")
+
+
+def _check_gossip(statement: Statement, ledger: Published) -> None:
+    """Compare the checkpoint that the sender has seen with this ledger's tree."""
+    seen = statement.checkpoint
+    contradicts = seen.size > ledger.size
+    if not contradicts:
+        expected = ledger.root(seen.size) if seen.size else EMPTY_ROOT
+        contradicts = b64decode(seen.root) != expected
+    if contradicts:
+        raise Error(
+            "The checkpoint that the sender has verified is not of this log.", problem="fork", pointer="/checkpoint"
+        )
+
+
+def _recipients(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> tuple[ParticipantId, ...]:
+    """Demand that each stanza is for the newest key in force of a participant, each participant once."""
+    sealed = verified.envelope.sealed
+    if sealed is None:
+        return ()
+    newest = trust.current(moment)
+    recipients = []
+    for number, stanza in enumerate(sealed.recipients):
+        owner = newest.get(stanza.kid)
+        if owner is None:
+            known = trust.directory.owner(stanza.kid) is not None
+            what = "a key that is not its owner's newest in force" if known else "a key that the directory lacks"
+            raise Error(f"A stanza is for {what}.", problem="recipients", pointer=f"/sealed/recipients/{number}")
+        recipients.append(owner)
+    if len(recipients) < 2:
+        raise Error("There is no recipient beside the sender.", problem="recipients", pointer="/sealed/recipients")
+    return tuple(recipients)
+
+
+def _check_act(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published) -> None:
+    """Hold the statement against its act's own rules (spec/acts.md)."""
+    if statement.form.ref is not Ref.NONE and statement.ref is not None:
+        _check_ref(statement, recipients, trust, ledger)
+    if statement.act == "acknowledge" and len(recipients) != 2:
+        raise _act_refused("An acknowledgement goes to exactly one other participant.", "/sealed/recipient_count")
+    body = statement.body
+    if isinstance(body, SubscriptionBody | RevocationBody):
+        _check_own(statement, body.participant, trust)
+    if isinstance(body, RevocationBody) and any(trust.directory.owner(kid) != body.participant for kid in body.kids):
+        raise _act_refused("Each key must be the named participant's.", "/body/kids")
+    if _has_clock(statement, trust):
+        _check_escalation(recipients, trust)
+
+
+def _check_ref(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published) -> None:
+    assert statement.ref is not None  # the caller has looked
+    ref = ledger.by_notice(statement.ref)
+    if ref is None:
+        raise _act_refused("The notice that it refers to is not in the ledger.", "/ref")
+    if statement.thread != ref.thread:
+        raise _act_refused("The thread must be that of the notice it refers to.", "/thread")
+    holders = {owner for kid in ledger.holders(statement.ref) if (owner := trust.directory.owner(kid)) is not None}
+    if statement.act == "issue":
+        if statement.sender not in holders:
+            raise _act_refused("The sender does not hold the notice that it refers to.", "/ref")
+        return
+    if ref.sender != statement.sender or ref.act not in ("issue", "correct"):
+        raise _act_refused("Only one's own issue or correction can be corrected or recalled.", "/ref")
+    if ref.erased:
+        raise _act_refused("The notice that it refers to was recalled or has expired.", "/ref")
+    if statement.topic != ref.topic:
+        raise _act_refused("The topic must be that of the notice it refers to.", "/topic")
+    if not holders <= set(recipients):
+        raise _act_refused("It must go to everybody who holds the notice it refers to.", "/sealed/recipient_count")
+
+
+def _check_own(statement: Statement, participant: ParticipantId, trust: Trust) -> None:
+    party = trust.parties.get(participant)
+    if party is None:
+        raise _act_refused("The directory has no such participant.", "/body/participant")
+    if statement.sender not in (participant, trust.focal_point(party.role)):
+        raise _act_refused("Only the participant itself or its focal point may say this.", "/sender")
+
+
+def _has_clock(statement: Statement, trust: Trust) -> bool:
+    label = statement.label
+    if label is None:
+        return False
+    return label.reply_due is not None or label.urgency in trust.rules.clocks
+
+
+def _check_escalation(recipients: tuple[ParticipantId, ...], trust: Trust) -> None:
+    """Demand a stanza for each recipient State's focal point, so that it can open what is overdue."""
+    for who in recipients:
+        focal_point = trust.focal_point(trust.parties[who].role)
+        if focal_point is not None and focal_point not in recipients:
+            raise Error(
+                "A notice with a clock goes to each recipient State's focal point as well.",
+                problem="recipients",
+                pointer="/sealed/recipient_count",
+            )
+
+
+def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust) -> None:
+    """Ask the rules whether the sender may publish this, and whether each recipient may receive it."""
+    denied = []
+    sender = trust.parties[statement.sender]
+    body = statement.body
+    if isinstance(body, SubscriptionBody):
+        if statement.act == "subscribe":
+            subject = trust.parties[body.participant]
+            for pattern in body.patterns:
+                facts = Facts("subscribe", statement.act, Topic(pattern), None, sender, subject)
+                denied += _denials(facts, body.participant, trust)
+    elif isinstance(body, RevocationBody):
+        denied += _denials(
+            Facts("administer", statement.act, None, None, sender, trust.parties[body.participant]), sender.id, trust
+        )
+    else:
+        facts = Facts("publish", statement.act, statement.topic, statement.label, sender, None)
+        denied += _denials(facts, sender.id, trust)
+        for who in recipients:
+            if who != sender.id:
+                received = Facts("receive", statement.act, statement.topic, statement.label, sender, trust.parties[who])
+                denied += _denials(received, who, trust)
+    # What must never be blocked is held at delivery instead; only a sender that may not speak at all is refused.
+    if statement.form.unblockable:
+        denied = [item for item in denied if item.participant == sender.id and item.why.condition == "suspended"]
+    if denied:
+        unique = {item.participant: item for item in reversed(denied)}
+        raise DeniedError(tuple(unique[who] for who in sorted(unique)))
+
+
+def _denials(facts: Facts, about: ParticipantId, trust: Trust) -> list[Denied]:
+    denial = decide(facts, trust.rules, evaluator=EVALUATOR).first_denial()
+    return [] if denial is None else [Denied(about, denial)]
+
+
+def _act_refused(detail: str, pointer: str) -> Error:
+    return Error(detail, problem="act-refused", pointer=pointer)
+
+
+def _accept(verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], trust: Trust, now_ms: int) -> Accepted:
+    envelope, statement = verified.envelope, verified.statement
+    leaf = Leaf(
+        LeafType.OPEN if statement.form.open else LeafType.SEALED,
+        now_ms,
+        digests.statement_leaf(envelope.statement_bytes, envelope.proof_bytes),
+    )
+    body = envelope.sealed_bytes
+    record = Record(
+        leaf=leaf,
+        document=envelope.statement_bytes,
+        proof=envelope.proof_bytes,
+        body_digest=None if body is None else digests.sha256(body),
+        directory=trust.directory.version,
+        boundary=trust.boundary,
+    )
+    return Accepted(statement, record, body, _decision(verified, "accepted", trust, now_ms, recipients=recipients))
+
+
+def _refuse(verified: VerifiedEnvelope, error: Error, origin: Origin, trust: Trust, now_ms: int) -> Refused:
+    denied = error.denied if isinstance(error, DeniedError) else ()
+    refusal = Refusal(
+        origin=origin,
+        statement=b64encode(verified.statement_digest),
+        reason=Code(error.code),
+        denied=tuple(Denial(item.participant, item.why.condition) for item in denied),
+        at=from_seconds(now_ms // 1000),
+    )
+    return Refused(error, denied, refusal, _decision(verified, error.code, trust, now_ms, denied=denied))
+
+
+def _decision(
+    verified: VerifiedEnvelope,
+    outcome: str,
+    trust: Trust,
+    now_ms: int,
+    *,
+    recipients: tuple[ParticipantId, ...] = (),
+    denied: tuple[Denied, ...] = (),
+) -> bytes:
+    """Return a decision as it is kept for auditors: ids, conditions and versions, never content."""
+    statement = verified.statement
+    conditions: list[Mapping[str, str]] = [
+        {"participant": item.participant, "condition": item.why.condition} for item in denied
+    ]
+    return orjson.dumps(
+        {
+            "typ": "decision",
+            "at": from_seconds(now_ms // 1000),
+            "statement": b64encode(verified.statement_digest),
+            "notice_id": statement.notice_id,
+            "sender": statement.sender,
+            "act": statement.act,
+            "outcome": outcome,
+            "recipients": recipients,
+            "denied": conditions,
+            "directory": trust.directory.version,
+            "boundary": trust.boundary,
+        }
+    )

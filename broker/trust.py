@@ -1,0 +1,86 @@
+"""The current trust: directory, rules and revocations at one place in the ledger, as one immutable value.
+
+Whoever needs to know whose key it is, whether it counts, or what the rules say asks a `Trust`; when the ledger moves
+it, the ledger thread builds a new one. It reads no clock and does no I/O.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.rules.compile import Rules
+
+from keys.directory.directory import Directory, Moment
+from schemas.encoding import Time, from_seconds
+from schemas.ids import Kid, LedgerIndex, ParticipantId, Role, role_of
+from schemas.rules.facts import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The newest sealing key in force of each participant, until a time (Unix ms) or a size of the ledger is reached."""
+
+    owners: Mapping[Kid, ParticipantId]
+    until_ms: float
+    until_index: float
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Directory, compiled rules, boundary and revocations that are in force behind the ledger's last leaf."""
+
+    directory: Directory
+    rules: Rules
+    boundary: Time | None
+    revoked: Mapping[Kid, LedgerIndex]
+    parties: Mapping[ParticipantId, Party] = field(init=False)
+    # Owned by the thread that publishes: a memo of `current`, valid for the span that it names.
+    _current: list[Current] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        parties = {
+            who: Party(
+                id=who,
+                role=role_of(who),
+                kind=record.kind,
+                roles=record.roles,
+                clearance=record.clearance,
+                suspended=record.suspended,
+            )
+            for who, record in self.directory.participants.items()
+        }
+        object.__setattr__(self, "parties", parties)
+
+    @property
+    def version(self) -> tuple[int, Time | None]:
+        """Return what a decision was made under: directory version and boundary."""
+        return (self.directory.version, self.boundary)
+
+    def focal_point(self, role: Role) -> ParticipantId | None:
+        """Return a State's focal point."""
+        return self.directory.focal_point(role)
+
+    def current(self, moment: Moment) -> Mapping[Kid, ParticipantId]:
+        """Return, for each participant, its newest sealing key in force at a moment, as kid → participant."""
+        if self._current:
+            memo = self._current[0]
+            if moment.received_at < memo.until_ms and moment.index < memo.until_index:
+                return memo.owners
+        memo = self._compute(moment)
+        self._current[:] = [memo]
+        return memo.owners
+
+    def _compute(self, moment: Moment) -> Current:
+        owners: dict[Kid, ParticipantId] = {}
+        until_ms = until_index = float("inf")
+        now = from_seconds(moment.received_at // 1000)
+        for who, participant in self.directory.participants.items():
+            newest = self.directory.newest_sealing(who, moment, self.revoked)
+            if newest is not None:
+                owners[newest.kid] = who
+            for record in participant.sealing:
+                if record.from_ > now:
+                    # The next second at the earliest: `from` has no fractions.
+                    until_ms = min(until_ms, moment.received_at // 1000 * 1000 + 1000)
+                if record.closed_at is not None and record.closed_at > moment.index:
+                    until_index = min(until_index, record.closed_at)
+        return Current(owners, until_ms, until_index)
