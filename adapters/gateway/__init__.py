@@ -1,0 +1,1 @@
+"""The gateway: an agency's own service, which keeps, seals, sends, receives and opens notices. Logic without a framework."""

@@ -1,0 +1,168 @@
+"""What an agency system asks its gateway for: plain JSON, strictly read (design: api, Gateway API).
+
+A label may be partial: what it leaves out comes from the participant's defaults (`labels`). Nothing here knows who may
+receive a notice, or whether its content follows its kind's schema.
+"""
+
+from typing import Annotated, Final, Self, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from schemas import ids, strict_json
+from schemas.encoding import Time, is_time
+from schemas.errors import FormError
+from schemas.ids import Code, NoticeId, ParticipantId, Pattern, Topic
+from schemas.limits import LIMITS
+from schemas.strict_json import Json
+
+_FORM: Final = ConfigDict(strict=True, frozen=True, extra="forbid")
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def _checked(text: str, check: object) -> str:
+    assert callable(check)
+    try:
+        check(text)
+    except FormError as error:
+        raise ValueError(error.detail) from None
+    return text
+
+
+def _code(text: Code) -> Code:
+    return Code(_checked(text, ids.code))
+
+
+def _participant(text: ParticipantId) -> ParticipantId:
+    return ParticipantId(_checked(text, ids.participant))
+
+
+def _topic(text: Topic) -> Topic:
+    return Topic(_checked(text, ids.topic))
+
+
+def _pattern(text: Pattern) -> Pattern:
+    return Pattern(_checked(text, ids.pattern))
+
+
+def _notice_id(text: NoticeId) -> NoticeId:
+    return NoticeId(_checked(text, ids.notice_id))
+
+
+def _time(text: Time) -> Time:
+    if not is_time(text):
+        raise ValueError("Must be a calendar time YYYY-MM-DDTHH:MM:SSZ.")
+    return text
+
+
+_SHORT: Final = StringConstraints(max_length=64)
+FormCode = Annotated[Code, _SHORT, AfterValidator(_code)]
+FormParticipant = Annotated[ParticipantId, StringConstraints(max_length=200), AfterValidator(_participant)]
+FormTopic = Annotated[Topic, StringConstraints(max_length=130), AfterValidator(_topic)]
+FormPattern = Annotated[Pattern, StringConstraints(max_length=130), AfterValidator(_pattern)]
+FormNoticeId = Annotated[NoticeId, _SHORT, AfterValidator(_notice_id)]
+FormTime = Annotated[Time, _SHORT, AfterValidator(_time)]
+
+
+class ConditionRequest(BaseModel):
+    """One handling condition of the originator: a code and its values."""
+
+    model_config = _FORM
+
+    code: FormCode
+    values: Annotated[tuple[FormCode, ...], Field(max_length=256)] = ()
+
+
+class LabelRequest(BaseModel):
+    """The label as far as the caller gives it; what is left out is the participant's default."""
+
+    model_config = _FORM
+
+    tlp: FormCode | None = None
+    pap: FormCode | None = None
+    handling: Annotated[tuple[FormCode, ...], Field(max_length=64)] | None = None
+    urgency: FormCode | None = None
+    purpose: FormCode | None = None
+    legal_basis: FormCode | None = None
+    classification: FormCode | None = None
+    reply_due: FormTime | None = None
+    exercise: bool = False
+    conditions: Annotated[tuple[ConditionRequest, ...], Field(max_length=64)] = ()
+
+
+class CorrectionRequest(BaseModel):
+    """A corrected text of one's own notice; its topic stays, and it goes to everybody who has the first one."""
+
+    model_config = _FORM
+
+    notice: dict[str, object]
+    label: LabelRequest = LabelRequest()
+    expires_at: FormTime | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+    def content(self) -> dict[str, Json]:
+        """Return the notice as strict JSON; it was read as nothing else."""
+        return self.notice  # type: ignore[return-value]
+
+
+class NoticeRequest(CorrectionRequest):
+    """A notice to send: to whom the subscriptions and rules lead on this topic, and to those named in `to`."""
+
+    topic: FormTopic
+    to: Annotated[tuple[FormParticipant, ...], Field(max_length=1000)] = ()
+    ref: FormNoticeId | None = None
+
+
+class RecallRequest(BaseModel):
+    """Why a notice is taken back: a code, and a sentence for those who have it."""
+
+    model_config = _FORM
+
+    reason: FormCode = Code("withdrawn")
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
+class PatternsRequest(BaseModel):
+    """The topic patterns that a participant subscribes to from now on: all of them, and no others."""
+
+    model_config = _FORM
+
+    patterns: Annotated[tuple[FormPattern, ...], Field(max_length=256)]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
+def read(model: type[_M], data: bytes) -> _M:
+    """Read strict JSON as a model; raise `MalformedError`, `TooLargeError`, or `FormError` that quotes nothing."""
+    strict_json.parse_object(data, limit=LIMITS.body)
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise explained(error) from None
+
+
+def from_value(model: type[_M], value: Json) -> _M:
+    """Read a value that strict JSON gave already, as `read` does."""
+    return read(model, orjson.dumps(value))
+
+
+def explained(error: ValidationError) -> FormError:
+    """Turn pydantic's first error into ours, without what it quotes of the input."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    location, detail = first["loc"], first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        # The last step is a name that the caller made up; the object around it is ours.
+        location, detail = location[:-1], "Has a member that this form does not know."
+    return FormError(detail, pointer="".join(f"/{step}" for step in location))

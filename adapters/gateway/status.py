@@ -1,0 +1,332 @@
+"""What the gateway tells about notices: what became of one that was sent, what is in the inbox, what a preview says.
+
+Values only; `outbox`, `inbox` and `recipients` make them, and whoever serves them gives them a form.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.encoding import Time
+from schemas.errors import Error
+from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Role, Topic
+from schemas.label import Label
+from schemas.problems import PROBLEMS
+from schemas.rules.verdict import Determination, Verdict
+from schemas.strict_json import Json
+
+
+class State(StrEnum):
+    """Where an entry of the outbox stands."""
+
+    KEPT = "kept"  # durable, waits for its turn
+    SEALED = "sealed"  # its bytes are fixed and durable; sent until answered
+    PUBLISHED = "published"
+    REFUSED = "refused"  # definitely, by the broker
+    RETURNED = "returned"  # to its drafter, who must change it
+    RECALLED = "recalled"
+    CORRECTED = "corrected"
+    EXPIRED = "expired"
+
+
+WAITING = (State.KEPT, State.SEALED)
+PUBLISHED = (State.PUBLISHED, State.RECALLED, State.CORRECTED)
+
+
+class Via(StrEnum):
+    """Why somebody is a recipient."""
+
+    SENDER = "sender"
+    NAMED = "named"
+    SUBSCRIPTION = "subscription"
+    FOCAL_POINT = "focal-point"  # of a recipient's State, for a notice with a clock
+    HOLDER = "holder"  # has the notice that is corrected or recalled
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An accepted request: the id where its outcome is found, and whether this call made it."""
+
+    notice_id: NoticeId
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Who is denied what, by which condition of whose rules, in words that a person can look up."""
+
+    participant: ParticipantId
+    condition: Code
+    layer: str
+    state: Role | None
+    instrument: str
+    article: str
+    reason: Mapping[str, str] = field(hash=False)
+    evaluated_by: str
+
+    @classmethod
+    def of(cls, participant: ParticipantId, why: Determination) -> "Denial":
+        """Return the denial that a decision's condition is for a participant."""
+        return cls(
+            participant=participant,
+            condition=why.condition,
+            layer=why.layer,
+            state=why.state,
+            instrument=why.instrument,
+            article=why.article,
+            reason=why.reason,
+            evaluated_by=why.evaluated_by,
+        )
+
+    @classmethod
+    def from_json(cls, value: Json) -> "Denial":
+        """Read a denial as `to_json` and the broker write it; what is no text reads as empty."""
+        m = value if isinstance(value, dict) else {}
+        reason = m.get("reason")
+        state = m.get("state")
+        return cls(
+            participant=ParticipantId(str(m.get("participant", ""))),
+            condition=Code(str(m.get("condition", ""))),
+            layer=str(m.get("layer", "")),
+            state=Role(state) if isinstance(state, str) else None,
+            instrument=str(m.get("instrument", "")),
+            article=str(m.get("article", "")),
+            reason={k: v for k, v in reason.items() if isinstance(v, str)} if isinstance(reason, dict) else {},
+            evaluated_by=str(m.get("evaluated_by", "")),
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the denial with its members in order."""
+        return {
+            "participant": self.participant,
+            "condition": self.condition,
+            "layer": self.layer,
+            "state": self.state,
+            "instrument": self.instrument,
+            "article": self.article,
+            "reason": dict(self.reason),
+            "evaluated_by": self.evaluated_by,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why an entry is where it is: a problem of `schemas.problems`, explained, and who was denied."""
+
+    code: str
+    detail: str
+    hint: str
+    pointer: str | None = None
+    denied: tuple[Denial, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Return the problem's title."""
+        return PROBLEMS[self.code].title if self.code in PROBLEMS else self.code
+
+    @classmethod
+    def of(cls, error: Error, denied: tuple[Denial, ...] = ()) -> "Trouble":
+        """Return what an error says."""
+        return cls(error.code, error.detail, error.hint, error.pointer, denied)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Json]) -> "Trouble":
+        """Read what `to_json` wrote."""
+        pointer, denied = value["pointer"], value["denied"]
+        assert isinstance(denied, list)
+        return cls(
+            code=str(value["code"]),
+            detail=str(value["detail"]),
+            hint=str(value["hint"]),
+            pointer=None if pointer is None else str(pointer),
+            denied=tuple(Denial.from_json(item) for item in denied),
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the trouble with its members in order."""
+        return {
+            "code": self.code,
+            "title": self.title,
+            "detail": self.detail,
+            "hint": self.hint,
+            "pointer": self.pointer,
+            "denied": [item.to_json() for item in self.denied],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """A recipient of a sent notice, why it is one, and when it acknowledged."""
+
+    participant: ParticipantId
+    via: Via
+    acknowledged_at: Time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Somebody who would have been a recipient, and why not: denied, or `detail` where no rule says so."""
+
+    participant: ParticipantId
+    via: Via
+    detail: str
+    denied: Denial | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeStatus:
+    """What became of a statement that was accepted from a caller. `aliases` are ids that it was sealed under before."""
+
+    id: NoticeId
+    notice_id: NoticeId
+    aliases: tuple[NoticeId, ...]
+    participant: ParticipantId
+    act: str
+    state: State
+    topic: Topic | None
+    label: Label | None
+    ref: NoticeId | None
+    thread: NoticeId | None
+    expires_at: Time | None
+    accepted_at: Time
+    sealed_at: Time | None
+    published_at: Time | None
+    attempts: int
+    receipt: str | None
+    index: LedgerIndex | None
+    recipients: tuple[Addressee, ...]
+    left_out: tuple[LeftOut, ...]
+    problem: Trouble | None
+    refusal: str | None
+    corrected_by: NoticeId | None
+    recalled_by: NoticeId | None
+
+    @property
+    def kind(self) -> Code | None:
+        """Return the notice's kind."""
+        return None if self.label is None else self.label.kind
+
+    @property
+    def acknowledged_by(self) -> tuple[Addressee, ...]:
+        """Return the recipients that have acknowledged it."""
+        return tuple(item for item in self.recipients if item.acknowledged_at is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One candidate in a preview: whether it would get the notice, under which verdict, and what is owed."""
+
+    participant: ParticipantId
+    via: Via
+    permitted: bool
+    detail: str
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would happen to a notice that is sent now; nothing was sent.
+
+    `publish` is the verdict on the sender. `directory`, `boundary` and `checked_at` (of the newest checkpoint) say on what
+    knowledge it rests; `problem` what would give it back to its drafter.
+    """
+
+    label: Label
+    publish: Verdict
+    candidates: tuple[Considered, ...]
+    would_send: bool
+    problem: Trouble | None
+    directory: int
+    boundary: Time | None
+    checked_at: Time
+
+
+class InboxState(StrEnum):
+    """How a delivered notice stands in the inbox."""
+
+    OPENED = "opened"
+    UNREADABLE = "unreadable"  # authentic, but not of its kind's schema, or no key here opens it
+    UNVERIFIED = "unverified"  # not what its statement says: kept as evidence, nothing of it may be used
+    CORRECTED = "corrected"
+    RECALLED = "recalled"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxItem:
+    """A notice that arrived: who said what when, and in clear what it says."""
+
+    seq: int
+    notice_id: NoticeId
+    participant: ParticipantId
+    act: str
+    state: InboxState
+    sender: ParticipantId
+    topic: Topic | None
+    thread: NoticeId | None
+    ref: NoticeId | None
+    label: Label | None
+    notice: dict[str, Json] | None
+    reason: str | None
+    obligations: tuple[Mapping[str, Json], ...]
+    index: LedgerIndex
+    published_at: Time
+    arrived_at: Time
+    expires_at: Time | None
+    statement_digest: str
+    superseded_by: NoticeId | None
+    recalled_by: NoticeId | None
+    acknowledged_at: Time | None
+    acknowledgement: NoticeId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that a person must see; `stops` says that nothing is sent while it lasts."""
+
+    kind: str
+    since: Time
+    seen: Time
+    detail: str
+    stops: bool
+    over: Time | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step that `doctor` looked at: `ok`, `warning` or `missing`, and what to do."""
+
+    name: str
+    state: str
+    detail: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the gateway serves, and what is wrong where it does not, or only partly."""
+
+    ready: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of an import that was refused: its number, the column, why, and the cell, escaped and cut."""
+
+    row: int
+    column: str | None
+    reason: str
+    cell: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did, or would do. Read rows are imported, known already, or refused."""
+
+    rows_read: int
+    rows_imported: int
+    rows_refused: int
+    already_known: int
+    notices: tuple[NoticeId, ...]
+    refused: tuple[Row, ...]
+    dry_run: bool
