@@ -3,12 +3,41 @@ PY ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup demo test lint bench soak spec clean
+.PHONY: setup demo test cover lint bench soak vectors clean
+
 setup: .venv/.stamp
 
 .venv/.stamp: deploy/requirements/dev.txt pyproject.toml
-	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Valise needs Python 3.11 or newer; set PY=python3.11" >&2; exit 69; }
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Valise needs Python 3.11 or newer: make PY=python3.11 $(MAKECMDGOALS)" >&2; exit 69; }
+	@echo "Setting up .venv from pinned requirements …" >&2
 	@test -x $(BIN)/python || $(PY) -m venv .venv
-	@$(BIN)/python -m pip install -q --require-hashes -r deploy/requirements/dev.txt >&2
-	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e . >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r deploy/requirements/dev.txt >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
 	@touch $@
+
+demo: setup
+	@$(BIN)/valise demo $(ARGS)
+
+# Unit tests run with sockets cut off; the others talk to the loopback interface only.
+test: setup
+	@mkdir -p build
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	@mkdir -p build
+	$(BIN)/python -m tests.bench.run $(ARGS)
+
+soak: setup
+	VALISE_KILLS=1000 VALISE_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/faults --timeout=0 $(ARGS)
+
+vectors: setup
+	$(BIN)/python tests/vectors/make.py
+
+clean:
+	rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,11 +7,10 @@ it, the ledger thread builds a new one. It reads no clock and does no I/O.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from schemas.rules.compile import Rules
-
 from keys.directory.directory import Directory, Moment
-from schemas.encoding import Time, from_seconds
+from schemas.encoding import Time, to_seconds
 from schemas.ids import Kid, LedgerIndex, ParticipantId, Role, role_of
+from schemas.rules.compile import Rules
 from schemas.rules.facts import Party
 
 
@@ -57,7 +56,8 @@ class Trust:
 
     def focal_point(self, role: Role) -> ParticipantId | None:
         """Return a State's focal point."""
-        return self.directory.focal_point(role)
+        found = self.directory.focal_point(role)
+        return None if found is None else found.id
 
     def current(self, moment: Moment) -> Mapping[Kid, ParticipantId]:
         """Return, for each participant, its newest sealing key in force at a moment, as kid → participant."""
@@ -71,16 +71,16 @@ class Trust:
 
     def _compute(self, moment: Moment) -> Current:
         owners: dict[Kid, ParticipantId] = {}
-        until_ms = until_index = float("inf")
-        now = from_seconds(moment.received_at // 1000)
+        until_ms: float = float("inf")
+        until_index: float = float("inf")
         for who, participant in self.directory.participants.items():
             newest = self.directory.newest_sealing(who, moment, self.revoked)
             if newest is not None:
                 owners[newest.kid] = who
-            for record in participant.sealing:
-                if record.from_ > now:
-                    # The next second at the earliest: `from` has no fractions.
-                    until_ms = min(until_ms, moment.received_at // 1000 * 1000 + 1000)
-                if record.closed_at is not None and record.closed_at > moment.index:
-                    until_index = min(until_index, record.closed_at)
+            for record in participant.keys:
+                life = record.life
+                if life.from_ > moment.time:
+                    until_ms = min(until_ms, to_seconds(life.from_) * 1000)
+                if life.closed_at is not None and life.closed_at > moment.index:
+                    until_index = min(until_index, life.closed_at)
         return Current(owners, until_ms, until_index)

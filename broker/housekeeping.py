@@ -1,0 +1,186 @@
+"""What the ledger thread does beside publishing: directory versions, boundaries, erasures, days, the timestamp.
+
+All of it is appended like everything else, so that what changes is data in the ledger. Runs in the ledger thread only.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from keys.directory.repository import Repository
+
+from broker.ledger.port import Append, Decision, Entry, Ledger
+from broker.trust import Trust
+from broker.view.store import View
+from keys import digests
+from keys.log import merkle
+from schemas import encoding
+from schemas.encoding import Time, b64encode, from_seconds
+from schemas.errors import Error
+from schemas.event import Boundary, Day, DirectoryVersion, Erasure, Event, Happening
+from schemas.ids import Code, NoticeId, Origin, ParticipantId, Role
+from schemas.leaf import Leaf
+from schemas.record import Record
+from schemas.rules.compile import Rules, compile_rules, next_boundary
+
+EVERY_MS: Final = 1000
+TIMESTAMP_EVERY_S: Final = 3600
+ERASE_AT_ONCE: Final = 500
+
+log = structlog.get_logger("broker")
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """The directory version that an upload made, and its leaf's index."""
+
+    version: int
+    index: int
+
+
+class Housekeeping:
+    """Keep directory, rules and retention in step with the ledger; owned by the ledger thread."""
+
+    def __init__(self, origin: Origin, ledger: Ledger, view: View, repository: Repository, *, now_ms: int) -> None:
+        self._origin = origin
+        self._ledger = ledger
+        self._view = view
+        self._repository = repository
+        self._ran_at = 0
+        self._timestamp_at = 0
+        self._rules: Rules | None = None
+        self._trust: Trust | None = None
+        # A new ledger has no directory leaf yet: the first version is appended before anything else.
+        if view.state.directory < repository.directory.version:
+            self._append_event(self._directory_version(), now_ms)
+        self._pass_boundary(now_ms)
+        self._erase_left_over()
+
+    def trust(self) -> Trust:
+        """Return the trust behind the last leaf; the same object as long as nothing moved it."""
+        state = self._view.state
+        directory = self._repository.directory
+        revoked = self._view.revoked()
+        held = self._trust
+        if (
+            held is None
+            or held.directory is not directory
+            or held.boundary != state.boundary
+            or len(held.revoked) != len(revoked)
+        ):
+            self._trust = held = Trust(directory, self._compiled(state.boundary), state.boundary, revoked)
+        return held
+
+    def due(self, now_ms: int) -> bool:
+        """Say whether a round of housekeeping is due."""
+        return now_ms - self._ran_at >= EVERY_MS or now_ms < self._ran_at
+
+    def run(self, now_ms: int) -> bool:
+        """Do a round: boundary, expiry, days, timestamp. Return whether the rules moved."""
+        self._ran_at = now_ms
+        moved = self._pass_boundary(now_ms)
+        self._expire(now_ms)
+        self._close_days(now_ms)
+        if now_ms // 1000 - self._timestamp_at >= TIMESTAMP_EVERY_S:
+            self._ledger.append(Append((), self._repository.renew_timestamp(now_ms // 1000), ()))
+            self._timestamp_at = now_ms // 1000
+        return moved
+
+    def follow(self, now_ms: int) -> None:
+        """Erase what recalls have asked for; called after each change."""
+        for notice_id in self._view.recalled_unerased():
+            self._erase(notice_id, Code("recall"), now_ms)
+
+    def upload_role(
+        self, role: Role, metadata: bytes, targets: Mapping[str, bytes], *, if_match: int | None, now_ms: int
+    ) -> Uploaded:
+        """Take a State's signed role: verify, re-sign snapshot and timestamp, append the leaf. Raises `DirectoryError`."""
+        version = self._repository.accept_role(
+            role, metadata, targets, if_match=if_match, tree_size=self._view.size, now=now_ms // 1000
+        )
+        event = DirectoryVersion(version.directory.version, b64encode(version.snapshot_digest))
+        index = self._append_event(event, now_ms, objects=version.files)
+        # Only now is it in force: an append that failed leaves the repository as it was.
+        self._repository.commit(version)
+        log.info("directory.uploaded", role=role, version=version.directory.version, index=index)
+        self._pass_boundary(now_ms)
+        return Uploaded(version.directory.version, index)
+
+    def record_access(self, auditor: ParticipantId, what: str, *, after: int, count: int, now_ms: int) -> None:
+        """Keep an auditor's access for the daily digest."""
+        at = from_seconds(now_ms // 1000)
+        data = _encode_access(at, auditor, what, after, count)
+        self._ledger.append(Append((), {}, (Decision(at[:10], data),)))
+
+    def _directory_version(self) -> DirectoryVersion:
+        directory = self._repository.directory
+        return DirectoryVersion(directory.version, b64encode(directory.snapshot))
+
+    def _compiled(self, boundary: Time | None) -> Rules:
+        directory = self._repository.directory
+        if self._rules is None or self._rules.version != directory.version:
+            self._rules = compile_rules(
+                version=directory.version, boundary=boundary, network=directory.network, laws=directory.laws
+            )
+        elif self._rules.boundary != boundary:
+            self._rules = self._rules.at(boundary)
+        return self._rules
+
+    def _pass_boundary(self, now_ms: int) -> bool:
+        boundary = self._view.state.boundary
+        passed = next_boundary(self._compiled(boundary), boundary, from_seconds(now_ms // 1000))
+        if passed is None:
+            return False
+        self._append_event(Boundary(passed), now_ms)
+        log.info("rules.boundary", at=passed)
+        return True
+
+    def _expire(self, now_ms: int) -> None:
+        for notice_id in self._view.expiring(from_seconds(now_ms // 1000), ERASE_AT_ONCE):
+            self._erase(notice_id, Code("expired"), now_ms)
+
+    def _erase(self, notice_id: NoticeId, reason: Code, now_ms: int) -> None:
+        digest = self._view.body_digest(notice_id)
+        self._append_event(Erasure(notice_id, reason), now_ms)
+        # --- crash point: the leaf says that the body is gone; `_erase_left_over` sees to it at the next start ---
+        if digest is not None:
+            self._ledger.erase([digest])
+        log.info("notice.erased", notice=notice_id, reason=reason)
+
+    def _erase_left_over(self) -> None:
+        left = [digest for digest in self._view.erased_bodies() if self._ledger.body(digest) is not None]
+        if left:
+            self._ledger.erase(left)
+
+    def _close_days(self, now_ms: int) -> None:
+        today = from_seconds(now_ms // 1000)[:10]
+        for day in self._ledger.decision_days():
+            if day < today and not self._view.has_day(day):
+                kept = self._ledger.decisions(day)
+                self._append_event(Day(day, len(kept), b64encode(merkle.root_of(kept))), now_ms)
+
+    def _append_event(self, what: Happening, now_ms: int, *, objects: Mapping[str, bytes] | None = None) -> int:
+        event = Event(self._origin, b64encode(os.urandom(16)), what)
+        document = event.encode()
+        state = self._view.state
+        record = Record(
+            leaf=Leaf(event.leaf_type, now_ms, digests.event_leaf(document)),
+            document=document,
+            proof=None,
+            body_digest=None,
+            directory=state.directory,
+            boundary=state.boundary,
+        )
+        position = self._ledger.append(Append((Entry(record, None),), dict(objects or {}), ()))
+        (applied,) = self._view.apply([(position, record, None)])
+        if applied.index is None:
+            raise Error(f"An event does not count: {applied.reason}.", problem="unavailable")
+        return applied.index
+
+
+def _encode_access(at: Time, auditor: ParticipantId, what: str, after: int, count: int) -> bytes:
+    return encoding.encode(
+        {"typ": "access", "at": at, "auditor": auditor, "what": what, "after": after, "count": count}
+    )

@@ -1,0 +1,344 @@
+"""The ledger thread: the one writer that gives statements their place, durably, before anybody is answered.
+
+Everything that changes the ledger is a job of this thread, so that deciding and appending are one step. It drains its
+queue in chunks: decide on each, append them in one durable transaction (the commit point), apply them to the view, sign
+receipts, answer. A crash before the append has published nothing; one after it has published all, and a sender that
+retries finds its receipt (`Repeated`). The event loop only waits. The chunk ends at an open act, for what follows it
+must be decided under what it changed.
+
+Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `note` and `note_size` are written
+by it and read by anybody (each a reference to an immutable value).
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+
+from broker.clock import Clock
+from broker.housekeeping import Housekeeping
+from broker.ledger.port import Append, Decision, Entry, Ledger
+from broker.ledger.signer import CheckpointSigner
+from broker.publish import Accepted, Denied, Outcome, Refused, Repeated, Row, publish, receipt_of
+from broker.quota import Quota
+from broker.trust import Trust
+from broker.view.store import Applied, View
+from keys.sign import Ed25519Signer
+from schemas.encoding import from_seconds
+from schemas.errors import Error
+from schemas.ids import Kid, LedgerIndex, NoticeId, Origin
+from schemas.record import Record
+
+CHUNK: Final = 64
+QUEUE: Final = 4096
+SIGN_EVERY_MS: Final = 100
+TICK_S: Final = 0.25
+
+T = TypeVar("T")
+log = structlog.get_logger("broker")
+
+
+class OverloadedError(Error):
+    """The queue is full, or the ledger cannot take anything now."""
+
+    problem = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A receipt (compact JWS), and whether this call brought the statement into the ledger."""
+
+    receipt: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotPublished:
+    """Why not; a definite refusal is signed."""
+
+    error: Error
+    denied: tuple[Denied, ...]
+    refusal: str | None
+
+
+Answer = Published | NotPublished
+
+
+@dataclass(frozen=True, slots=True)
+class _Publish:
+    notice_id: NoticeId
+    data: bytes
+    answer: "Future[Answer]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    run: Callable[[], object]
+    answer: "Future[object]"
+
+
+class _Staged:
+    """The view as it will be once the chunk so far is applied: what `publish` reads while the chunk is being decided."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self.notices: set[NoticeId] = set()
+        self.statements: set[bytes] = set()
+        self.size = view.size
+
+    def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
+        return self._view.known(digest)
+
+    def by_notice(self, notice_id: NoticeId) -> Row | None:
+        return self._view.by_notice(notice_id)
+
+    def holders(self, notice_id: NoticeId) -> Collection[Kid]:
+        return self._view.holders(notice_id)
+
+    def root(self, size: int) -> bytes:
+        return self._view.root(size)
+
+
+class Sequencer:
+    """Run the ledger thread and answer the event loop."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        ledger: Ledger,
+        view: View,
+        *,
+        signer: CheckpointSigner,
+        receipts: Ed25519Signer,
+        housekeeping: Housekeeping,
+        clock: Clock,
+    ) -> None:
+        self.origin = origin
+        self.trust: Trust = housekeeping.trust()
+        self.note: bytes | None = None
+        self.note_size = 0
+        self.failure: str | None = None
+        self._ledger = ledger
+        self._view = view
+        self._signer = signer
+        self._receipts = receipts
+        self._housekeeping = housekeeping
+        self._clock = clock
+        self._quota = Quota()
+        self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._signed_at = 0
+        self._listeners: list[Callable[[], None]] = []
+
+    # --- called from the event loop ---
+
+    def start(self) -> None:
+        """Start the thread; the first checkpoint is signed before this returns."""
+        self._sign()
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Finish what is queued and end the thread, within a bound."""
+        self._jobs.put(None)
+        self._thread.join(seconds)
+
+    @property
+    def alive(self) -> bool:
+        """Say whether the ledger thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def backlog(self) -> int:
+        """Return the number of jobs that wait."""
+        return self._jobs.qsize()
+
+    def on_checkpoint(self, listener: Callable[[], None]) -> None:
+        """Call `listener` from the ledger thread whenever a newer checkpoint is out."""
+        self._listeners.append(listener)
+
+    async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
+        """Publish one envelope; raise `OverloadedError` when nothing can be decided now."""
+        answer: Future[Answer] = Future()
+        self._put(_Publish(notice_id, data, answer))
+        return await asyncio.wrap_future(answer)
+
+    async def call(self, run: Callable[[], T]) -> T:
+        """Run a function in the ledger thread and return its result or raise its error."""
+        answer: Future[object] = Future()
+        self._put(_Call(run, answer))
+        return await asyncio.wrap_future(answer)  # type: ignore[return-value]
+
+    def _put(self, job: _Publish | _Call) -> None:
+        if not self._thread.is_alive():
+            raise OverloadedError("The ledger thread has stopped.")
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            raise OverloadedError("Too many requests are waiting for the ledger.") from None
+
+    # --- the ledger thread ---
+
+    def _run(self) -> None:
+        running = True
+        while running:
+            jobs = self._take()
+            running = None not in jobs
+            waiting = [job for job in jobs if job is not None]
+            try:
+                self._keep_house()
+            except Error as error:
+                self._fail(error)
+            while waiting:
+                waiting = self._work(waiting)
+            self._sign_when_due(idle=self._jobs.empty())
+        self._sign()
+
+    def _take(self) -> list[_Publish | _Call | None]:
+        pending = self._view.size > self.note_size
+        try:
+            jobs = [self._jobs.get(timeout=SIGN_EVERY_MS / 1000 if pending else TICK_S)]
+        except queue.Empty:
+            return []
+        while len(jobs) < CHUNK:
+            try:
+                jobs.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return jobs
+
+    def _work(self, jobs: Sequence[_Publish | _Call]) -> list[_Publish | _Call]:
+        """Work through jobs up to one that what follows depends on, and return the rest."""
+        first = jobs[0]
+        if isinstance(first, _Call):
+            try:
+                first.answer.set_result(first.run())
+            except Exception as error:  # noqa: BLE001 - it is the caller's to see
+                first.answer.set_exception(error)
+            self._after_change()
+            return list(jobs[1:])
+        taken: list[_Publish] = []
+        for job in jobs:
+            if isinstance(job, _Call):
+                break
+            taken.append(job)
+        done = self._publish_chunk(taken)
+        return list(jobs[done:])
+
+    def _publish_chunk(self, jobs: Sequence[_Publish]) -> int:
+        """Decide, append, apply, answer; return how many jobs were dealt with."""
+        try:
+            self._catch_up()
+        except Error as error:
+            for job in jobs:
+                job.answer.set_exception(error)
+            return len(jobs)
+        now_ms = self._clock.now_ms()
+        staged = _Staged(self._view)
+        decided: list[tuple[_Publish, Outcome]] = []
+        opened = False
+        for job in jobs:
+            outcome = publish(job.data, job.notice_id, self.origin, self.trust, staged, now_ms=now_ms)
+            if isinstance(outcome, Accepted):
+                if outcome.statement.notice_id in staged.notices:
+                    break  # decided anew once its twin has its place
+                if not self._quota.take(outcome.statement.sender, now_ms):
+                    outcome = Refused(Error("More statements than the quota.", problem="rate-limited"))
+                else:
+                    staged.notices.add(outcome.statement.notice_id)
+                    opened = outcome.statement.form.open or outcome.statement.act == "recall"
+            decided.append((job, outcome))
+            if opened:
+                break
+        self._commit(decided, now_ms)
+        if opened:
+            self._after_change()
+        return len(decided)
+
+    def _commit(self, decided: Sequence[tuple[_Publish, Outcome]], now_ms: int) -> None:
+        accepted = [outcome for _, outcome in decided if isinstance(outcome, Accepted)]
+        day = from_seconds(now_ms // 1000)[:10]
+        decisions = tuple(
+            Decision(day, outcome.decision)
+            for _, outcome in decided
+            if not isinstance(outcome, Repeated) and outcome.decision is not None
+        )
+        applied: dict[bytes, Applied] = {}
+        try:
+            if accepted or decisions:
+                entries = tuple(Entry(outcome.record, outcome.body) for outcome in accepted)
+                position = self._ledger.append(Append(entries, {}, decisions))
+                # --- the commit point: from here on the accepted statements are published ---
+                items = [(position + number, entry.record, entry.body) for number, entry in enumerate(entries)]
+                results = self._view.apply(items)
+                applied = {
+                    outcome.record.leaf.digest: result for outcome, result in zip(accepted, results, strict=True)
+                }
+        except Error as error:
+            self._fail(error)
+            for job, _ in decided:
+                job.answer.set_exception(error)
+            return
+        self.failure = None
+        for job, outcome in decided:
+            job.answer.set_result(self._answer(outcome, applied))
+
+    def _answer(self, outcome: Outcome, applied: Mapping[bytes, Applied]) -> Answer:
+        if isinstance(outcome, Repeated):
+            return Published(self._receipt(outcome.index, outcome.record), created=False)
+        if isinstance(outcome, Refused):
+            refusal = None if outcome.refusal is None else self._receipts.refusal(outcome.refusal)
+            return NotPublished(outcome.error, outcome.denied, refusal)
+        result = applied[outcome.record.leaf.digest]
+        if result.index is None:
+            # The one writer decides under what is in force, so only a clock that ran back brings us here.
+            return NotPublished(OverloadedError(f"The record does not count: {result.reason}."), (), None)
+        return Published(self._receipt(result.index, outcome.record), created=True)
+
+    def _receipt(self, index: LedgerIndex, record: Record) -> str:
+        return self._receipts.receipt(receipt_of(self.origin, index, record))
+
+    def _keep_house(self) -> None:
+        if self._housekeeping.due(self._clock.now_ms()):
+            self._catch_up()
+            if self._housekeeping.run(self._clock.now_ms()):
+                self._after_change()
+
+    def _catch_up(self) -> None:
+        """Apply what a failure left between ledger and view, or else nothing."""
+        if self._view.position < self._ledger.length():
+            self._view.catch_up(self._ledger)
+            self._after_change()
+
+    def _after_change(self) -> None:
+        self._housekeeping.follow(self._clock.now_ms())
+        self.trust = self._housekeeping.trust()
+
+    def _sign_when_due(self, *, idle: bool) -> None:
+        now_ms = self._clock.now_ms()
+        pending = self._view.size > self.note_size
+        if (pending and (idle or now_ms - self._signed_at >= SIGN_EVERY_MS)) or self._signer.renewal_due(
+            now_ms // 1000
+        ):
+            self._sign()
+
+    def _sign(self) -> None:
+        now_ms = self._clock.now_ms()
+        size = self._view.size
+        try:
+            note = self._signer.sign(size, self._view.root(size), now_ms // 1000)
+        except Error as error:
+            self._fail(error)
+            return
+        self._signed_at = now_ms
+        self.note, self.note_size = note, size
+        for listener in self._listeners:
+            listener()
+
+    def _fail(self, error: Error) -> None:
+        self.failure = error.code
+        log.error("ledger.failed", problem=error.code)
