@@ -110,9 +110,14 @@ class Tokens:
         today = from_seconds(self._now())[:10]
         if token.last_used == today:
             return
-        with self._writing():
-            # Read again under the lock: a token that was revoked meanwhile must not come back.
-            self._write(tuple(replace(item, last_used=today) if item.id == token.id else item for item in self._read()))
+        try:
+            with self._writing():
+                # Read again under the lock: a token that was revoked meanwhile must not come back.
+                tokens = self._read()
+                self._write(tuple(replace(item, last_used=today) if item.id == token.id else item for item in tokens))
+        except OSError as error:
+            # A full disk must not lock the agency's systems out of reading.
+            _LOG.warning("token.not_marked", token=token.id, errno=error.errno)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

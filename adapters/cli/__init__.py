@@ -1,0 +1,1 @@
+"""The command `valise`: one module a noun, each command a verb."""

@@ -1,0 +1,216 @@
+"""A command's manners: data on standard output, talk on standard error.
+
+Three dresses of the same data: JSON (`--json`), tables (on a terminal), and tab-separated lines (in a pipe). Text that
+came from elsewhere is cleaned before it reaches a terminal, so that a notice cannot drive it. `NO_COLOR` is honoured.
+"""
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_STYLES: Final = {
+    "published": "green",
+    "acknowledged": "green",
+    "yes": "green",
+    "ok": "green",
+    "verified": "green",
+    "kept": "cyan",
+    "sealed": "cyan",
+    "held": "yellow",
+    "yes-if": "yellow",
+    "warning": "yellow",
+    "recalled": "yellow",
+    "expired": "yellow",
+    "denied": "bold red",
+    "refused": "bold red",
+    "no": "bold red",
+    "failed": "bold red",
+    "missing": "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its heading, the member it shows, and whether it must stay on one line."""
+
+    heading: str
+    member: str
+    whole: bool = False
+    right: bool = False
+
+
+def clean(value: object) -> str:
+    """Return text for a person: control and direction characters replaced by their escapes, lists joined."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(clean, value))
+    text = unicodedata.normalize("NFC", str(value))
+    return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)
+
+
+class Terminal:
+    """Where one command's data and talk go."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    # data
+
+    def listing(self, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], **beside: Any) -> None:
+        """Print rows: a table, lines, or the object `{name: rows, …}` where `beside` are its other members."""
+        if self.as_json:
+            self.json({name: list(rows), **beside})
+        elif sys.stdout.isatty():
+            self._table(rows, columns)
+        else:
+            self._lines([column.heading for column in columns])
+            for row in rows:
+                self._lines([clean(row.get(column.member)) for column in columns])
+
+    def record(self, value: Mapping[str, Any], *, shown: Sequence[tuple[str, str]] | None = None) -> None:
+        """Print one object: two columns, lines, or JSON. `shown` picks and names the members for people."""
+        if self.as_json:
+            self.json(value)
+            return
+        pairs = [(heading, value.get(member)) for heading, member in shown or [(name, name) for name in value]]
+        if not sys.stdout.isatty():
+            for heading, member in pairs:
+                self._lines([heading, clean(member)])
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for heading, member in pairs:
+            if member is not None and member != []:
+                text = clean(member)
+                table.add_row(heading, Text(text, style=_STYLES.get(text, "")))
+        self._out().print(table)
+
+    def item(self, value: Mapping[str, Any], text: str) -> None:
+        """Print one item of a stream at once: a line of JSON, or a line of text."""
+        self._write(json.dumps(value, ensure_ascii=False) if self.as_json else clean(text))
+
+    def json(self, value: Mapping[str, Any]) -> None:
+        """Print an object as JSON: indented for a terminal, on one line for a program."""
+        self._write(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+    # talk
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """Tell a person something, on standard error. With `--json` nothing is told: the object says it."""
+        if not self.as_json:
+            self._talk(text, style)
+
+    def warn(self, text: str) -> None:
+        """Warn a person, on standard error, also with `--json`."""
+        self._talk(f"warning: {text}", "yellow")
+
+    def fail(self, detail: str, hint: str | None) -> None:
+        """Print an error and what to do about it."""
+        self._talk(f"error: {detail}", "bold red")
+        if hint:
+            self._talk(f"hint: {hint}", "")
+
+    def ask(self, question: str) -> str:
+        """Ask a person for a line, the question on standard error; raise `typer.Abort` where there is nobody."""
+        import typer
+
+        answer: str = typer.prompt(question, err=True)
+        return answer
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show how far long work is; the value is a function that is told how many units are done in all."""
+        if self.as_json or not sys.stderr.isatty():
+            yield lambda _done: None
+            return
+        with _progress(self._err()) as bars:
+            bar = bars.add_task(clean(what), total=total)
+            yield lambda done: bars.update(bar, completed=done)
+
+    # inside
+
+    def _table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+        for column in columns:
+            table.add_column(
+                column.heading,
+                no_wrap=column.whole,
+                overflow="fold",
+                justify="right" if column.right else "left",
+            )
+        for row in rows:
+            texts = [clean(row.get(column.member)) for column in columns]
+            table.add_row(*[Text(text, style=_STYLES.get(text, "")) for text in texts])
+        self._out().print(table)
+
+    def _talk(self, text: str, style: str) -> None:
+        lines = "\n".join(map(clean, text.split("\n")))
+        if not sys.stderr.isatty():
+            print(lines, file=sys.stderr, flush=True)
+            return
+        from rich.text import Text
+
+        self._err().print(Text(lines, style=style))
+
+    def _lines(self, cells: Iterable[str]) -> None:
+        self._write("\t".join(cells))
+
+    @staticmethod
+    def _write(text: str) -> None:
+        print(text, flush=True)
+
+    @staticmethod
+    def _out() -> "Console":
+        from rich.console import Console
+
+        return Console(file=sys.stdout, highlight=False)
+
+    @staticmethod
+    def _err() -> "Console":
+        from rich.console import Console
+
+        return Console(file=sys.stderr, highlight=False)
+
+
+def _progress(console: "Console") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+CURRENT: ContextVar[Terminal] = ContextVar("terminal")
+"""The terminal of the command that runs; `adapters.cli.main` sets it."""
+
+
+def terminal() -> Terminal:
+    """Return the terminal of the command that runs."""
+    return CURRENT.get()
