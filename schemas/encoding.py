@@ -27,7 +27,8 @@ B64 = NewType("B64", str)
 
 _T = TypeVar("_T")
 _ALLOWED: Final = bytes(c for c in range(0x20, 0x7F) if chr(c) not in "\\<>&")
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+# The hour is bounded here: newer Pythons read 24:00:00 as the next day's midnight.
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 # The standard alphabet's own signs and padding become NUL, which strict decoding refuses.
 _FROM_URL: Final = bytes.maketrans(b"-_+/=", b"+/\x00\x00\x00")
@@ -44,8 +45,9 @@ def encode(value: Mapping[str, object]) -> bytes:
 def parse(data: bytes, *, limit: int = LIMITS.body) -> dict[str, Json]:
     """Parse an object in the one encoding; raise `TooLargeError` or `MalformedError`.
 
-    Encoding again and comparing bytes is what refuses duplicate members, white space, escapes, NaN and integers beyond
-    64 bits; what is left (members, order, forms) is the caller's, who has `Members`.
+    Encoding again and comparing bytes is what refuses duplicate members, white space, escapes and NaN; numbers that are
+    not integers (orjson makes floats of those beyond 64 bits too) and deep nesting are looked for. What is left
+    (members, order, forms, the range of integers) is the caller's, who has `Members`.
     """
     if len(data) > limit:
         raise TooLargeError(f"More than {limit} bytes.")
@@ -55,9 +57,31 @@ def parse(data: bytes, *, limit: int = LIMITS.body) -> dict[str, Json]:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise MalformedError("Not JSON in the one encoding.", offset=error.pos) from None
-    if not isinstance(value, dict) or orjson.dumps(value) != data:
-        raise MalformedError("Not an object in the one encoding: spaces, escapes, or a member twice.")
+    if not isinstance(value, dict):
+        raise MalformedError("Not an object.")
+    _check_plain(value)
+    if orjson.dumps(value) != data:
+        raise MalformedError("Not in the one encoding: spaces, escapes, or a member twice.")
     return value
+
+
+def _check_plain(value: dict[str, Json]) -> None:
+    """Refuse floats and more than 32 nested objects and lists; level by level, for deep input must not cost a stack."""
+    level: list[dict[str, Json] | list[Json]] = [value]
+    for _ in range(LIMITS.depth):
+        below: list[dict[str, Json] | list[Json]] = []
+        for container in level:
+            for item in container.values() if isinstance(container, dict) else container:
+                if type(item) is str:  # most are: this keeps a notice to every State cheap
+                    continue
+                if isinstance(item, (dict, list)):
+                    below.append(item)
+                elif isinstance(item, float):
+                    raise MalformedError("A number is not an integer within 64 bits.")
+        if not below:
+            return
+        level = below
+    raise MalformedError(f"Nested deeper than {LIMITS.depth} objects and lists.")
 
 
 def b64encode(data: bytes) -> B64:

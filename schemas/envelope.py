@@ -8,7 +8,7 @@ from typing import Final
 
 from schemas import encoding, ids
 from schemas.encoding import Members, Time, b64decode, b64encode
-from schemas.errors import FormError
+from schemas.errors import FormError, MalformedError
 from schemas.ids import Kid, Origin, ParticipantId
 from schemas.limits import LIMITS
 from schemas.statement import Statement
@@ -60,7 +60,10 @@ class Stanza:
             raise FormError("Must be kid and an ek of 1,120 bytes.", pointer=f"{at}/header")
         if not isinstance(encrypted_key, str) or len(encrypted_key) != _KEY_CHARACTERS:
             raise FormError("Must be 48 bytes in base64url.", pointer=f"{at}/encrypted_key")
-        return cls(ids.kid(name), b64decode(ek), b64decode(encrypted_key))
+        try:
+            return cls(ids.kid(name), b64decode(ek), b64decode(encrypted_key))
+        except (FormError, MalformedError) as error:
+            raise FormError(error.detail, pointer=at) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +180,13 @@ def proof_to_json(index: int, size: int, path: tuple[bytes, ...], head: Json) ->
 
 
 def path_from_json(values: list[Json], at: str) -> tuple[bytes, ...]:
-    """Read a Merkle path: digests of 32 bytes; raise `MalformedError` or `FormError`."""
+    """Read a Merkle path: digests of 32 bytes; raise `FormError`."""
     path = []
     for number, value in enumerate(values):
-        node = b64decode(value) if isinstance(value, str) else b""
+        try:
+            node = b64decode(value) if isinstance(value, str) else b""
+        except MalformedError as error:
+            raise FormError(error.detail, pointer=f"{at}/{number}") from None
         if len(node) != 32 or number >= 64:
             raise FormError("Must be at most 64 digests of 32 bytes.", pointer=f"{at}/{number}")
         path.append(node)
