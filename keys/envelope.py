@@ -21,11 +21,12 @@ from keys.log.note import VerifiedCheckpoint
 from keys.sign import verify_pair
 from schemas import strict_json
 from schemas.delivery import Delivery
-from schemas.encoding import b64decode, b64encode, encode
+from schemas.encoding import b64decode, b64encode, encode, from_seconds
 from schemas.envelope import Envelope, GrantedKeys, Proof, SealedHeader, SealedNotice, Stanza
 from schemas.errors import Error, FormError, MalformedError
 from schemas.ids import Kid, LedgerIndex
 from schemas.leaf import Leaf, LeafType
+from schemas.limits import LIMITS
 from schemas.statement import SealedDigests, Statement
 from schemas.strict_json import Json
 
@@ -140,6 +141,21 @@ def verify_envelope(envelope: Envelope, directory: Directory, *, moment: Moment,
     return VerifiedEnvelope(envelope, identity, digests.statement_digest(envelope.statement_bytes))
 
 
+def check_clock(statement: Statement, now: int) -> None:
+    """Hold a statement's times against `now` in Unix seconds (step 6); a recipient takes its leaf's `received_at`.
+
+    Raises `Error` with the problem `clock-skew` or `expired`.
+    """
+    if statement.issued_at > from_seconds(now + LIMITS.clock_ahead):
+        raise Error(
+            f"`issued_at` lies more than {LIMITS.clock_ahead} s ahead.", problem="clock-skew", pointer="/issued_at"
+        )
+    if statement.issued_at < from_seconds(now - LIMITS.clock_behind):
+        raise Error("`issued_at` lies more than 14 days back.", problem="clock-skew", pointer="/issued_at")
+    if statement.expires_at is not None and statement.expires_at <= from_seconds(now):
+        raise Error("`expires_at` has passed.", problem="expired", pointer="/expires_at")
+
+
 def verify_delivery(
     delivery: Delivery,
     directory: Directory,
@@ -148,10 +164,10 @@ def verify_delivery(
     revoked: Revoked,
     own: Mapping[Kid, object],
 ) -> VerifiedDelivery:
-    """Check a delivery as its recipient: signatures at its leaf's place, digests, inclusion, own stanza and path.
+    """Check a delivery as its recipient: signatures and times at its leaf's place, digests, inclusion, own stanza, path.
 
     `checkpoint` is the delivery's own note, verified under the log's keys, or a newer one of the same size; `own` holds
-    the recipient's key ids. Raises `UnknownKeyError`, `RevokedKeyError`, `VerificationError`.
+    the recipient's key ids. Raises `UnknownKeyError`, `RevokedKeyError`, `VerificationError`, and as `check_clock` does.
     """
     statement, inclusion = delivery.statement, delivery.inclusion
     if delivery.grant is not None:
@@ -163,6 +179,7 @@ def verify_delivery(
     _verify_proof(delivery.statement_bytes, delivery.proof, identity)
     share = delivery.sealed
     _verify_content(statement, share.header, share.iv, share.ciphertext, share.tag)
+    check_clock(statement, inclusion.received_at // 1000)
     leaf = Leaf(
         LeafType.SEALED, inclusion.received_at, digests.statement_leaf(delivery.statement_bytes, delivery.proof_bytes)
     )
@@ -219,7 +236,10 @@ def _read_plaintext(statement: Statement, plaintext: bytes) -> dict[str, Json]:
     if next(iter(notice), None) != "label":
         raise VerificationError("The notice does not begin with its label.")
     outside = None if statement.label is None else statement.label.to_json()
-    if notice.pop("label") != outside:
+    # As values: Python's own comparison would take 1 for true.
+    if orjson.dumps(notice.pop("label"), option=orjson.OPT_SORT_KEYS) != orjson.dumps(
+        outside, option=orjson.OPT_SORT_KEYS
+    ):
         raise VerificationError("The label inside differs from the one outside.")
     return notice
 

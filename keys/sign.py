@@ -17,6 +17,7 @@ from schemas.encoding import Members, b64decode, b64encode
 from schemas.errors import FormError, MalformedError
 from schemas.ids import Kid, kid
 from schemas.receipt import RECEIPT_TYP, REFUSAL_TYP, Receipt, Refusal
+from schemas.strict_json import Json
 
 HEAD_TYP: Final = "valise-batch+json"
 ALGORITHMS: Final = ("Ed25519", "ML-DSA-65")
@@ -59,13 +60,13 @@ class SigningKeys:
         """Return both seeds, for custody only."""
         return self._ed25519.private_bytes_raw() + self._mldsa65.private_bytes_raw()
 
-    def sign_head(self, payload: bytes) -> dict[str, object]:
+    def sign_head(self, payload: bytes) -> dict[str, Json]:
         """Sign a batch's payload and return the head, a JWS JSON object with exactly two signatures."""
         encoded = b64encode(payload)
         headers = tuple(protected_header(alg, name) for alg, name in zip(ALGORITHMS, self.kids, strict=True))
         inputs = tuple(f"{protected}.{encoded}".encode("ascii") for protected in headers)
         signed = (self._ed25519.sign(inputs[0]), self._mldsa65.sign(inputs[1]))
-        signatures = [
+        signatures: list[Json] = [
             {"protected": protected, "signature": b64encode(signature)}
             for protected, signature in zip(headers, signed, strict=True)
         ]
