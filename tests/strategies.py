@@ -1,0 +1,112 @@
+"""Hypothesis strategies for the types of the wire: whatever the forms allow, and nothing else."""
+
+import base64
+
+from hypothesis import strategies as st
+
+from schemas.acts import ACTS, Act, Body, Ref
+from schemas.encoding import B64, Time
+from schemas.ids import Code, Kid, NoticeId, Origin, ParticipantId, Pattern, Topic
+from schemas.label import Condition, Label
+from schemas.statement import (
+    Attachment,
+    DelegationBody,
+    OpenBody,
+    RevocationBody,
+    SealedDigests,
+    SeenCheckpoint,
+    Statement,
+    SubscriptionBody,
+)
+
+
+def b64(length: int) -> st.SearchStrategy[B64]:
+    return st.binary(min_size=length, max_size=length).map(
+        lambda data: B64(base64.urlsafe_b64encode(data).rstrip(b"=").decode())
+    )
+
+
+names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,12}", fullmatch=True)
+codes = names.map(Code)
+integers = st.integers(0, 2**53 - 1)
+times = st.datetimes().map(lambda moment: Time(moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")))
+kids = b64(32).map(Kid)
+origins = st.from_regex(r"[a-z][a-z0-9./-]{0,30}", fullmatch=True).map(Origin)
+states = st.from_regex(r"[a-z]{2}", fullmatch=True)
+participants = st.one_of(
+    st.tuples(states, names).map("/".join),
+    st.tuples(st.just("int"), names, names).map("/".join),
+    names.map(lambda name: f"audit/{name}"),
+).map(ParticipantId)
+topics = st.tuples(names, names).map(".".join).map(Topic)
+halves = st.one_of(st.just("*"), names)
+patterns = st.tuples(halves, halves).map(".".join).map(Pattern)
+notice_ids = st.from_regex(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", fullmatch=True).map(
+    NoticeId
+)
+
+
+def ascending(values: st.SearchStrategy[str], *, at_least: int = 0) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.sets(values, min_size=at_least, max_size=4).map(lambda found: tuple(sorted(found)))
+
+
+conditions = st.builds(Condition, codes, ascending(codes))
+labels = st.builds(
+    Label,
+    kind=codes,
+    handling=ascending(codes),
+    tlp=codes,
+    pap=codes,
+    classification=st.none() | codes,
+    urgency=st.none() | codes,
+    purpose=codes,
+    legal_basis=codes,
+    nominal=st.booleans(),
+    exercise=st.booleans(),
+    reply_due=st.none() | times,
+    conditions=st.lists(conditions, max_size=3, unique_by=lambda one: one.code).map(
+        lambda found: tuple(sorted(found, key=lambda one: one.code))
+    ),
+)
+delegations = (
+    st.tuples(participants, times, times)
+    .filter(lambda parts: parts[1] != parts[2])
+    .map(lambda parts: DelegationBody(parts[0], *sorted(parts[1:])))
+)
+bodies: dict[Body, st.SearchStrategy[OpenBody | None]] = {
+    Body.NONE: st.none(),
+    Body.SUBSCRIPTION: st.builds(SubscriptionBody, participants, ascending(patterns, at_least=1)),
+    Body.REVOCATION: st.builds(RevocationBody, participants, ascending(kids, at_least=1), codes),
+    Body.DELEGATION: delegations,
+}
+
+
+@st.composite
+def statements(draw: st.DrawFn, acts: st.SearchStrategy[Act] = st.sampled_from(list(ACTS.values()))) -> Statement:
+    act = draw(acts)
+    about = act.about_notice
+    notice_id = draw(notice_ids)
+    ref = None if act.ref is Ref.NONE else draw(notice_ids)
+    if act.ref is Ref.OPTIONAL and draw(st.booleans()):
+        ref = None
+    thread = None
+    if about:
+        thread = notice_id if ref is None else draw(notice_ids)
+    may_attach = not act.open and act.name not in ("grant", "acknowledge")
+    return Statement(
+        origin=draw(origins),
+        notice_id=notice_id,
+        sender=draw(participants),
+        act=act.name,
+        ref=ref,
+        thread=thread,
+        topic=draw(topics) if about else None,
+        label=draw(labels) if about else None,
+        expires_at=None if act.open else draw(times),
+        issued_at=draw(times),
+        nonce=draw(b64(16)),
+        body=draw(bodies[act.body]),
+        sealed=None if act.open else draw(st.builds(SealedDigests, b64(32), integers, b64(32), st.integers(1, 300))),
+        attachments=tuple(draw(st.lists(st.builds(Attachment, b64(32), integers), max_size=2))) if may_attach else (),
+        checkpoint=draw(st.builds(SeenCheckpoint, integers, b64(32))),
+    )

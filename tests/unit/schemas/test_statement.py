@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import encoding
+from schemas.acts import ACTS, Ref
+from schemas.errors import Error, FormError
+from schemas.label import Label
+from schemas.statement import BOUND, MEMBERS, Statement
+from tests import strategies as wire
+
+
+@given(wire.statements())
+def test_parses_what_it_encodes(statement):
+    assert Statement.parse(statement.encode()) == statement
+    assert tuple(orjson.loads(statement.encode())) == MEMBERS
+    assert tuple(orjson.loads(statement.bound())) == BOUND
+
+
+@given(wire.statements(), st.data())
+@settings(max_examples=200)
+def test_every_single_byte_change_reads_as_something_else_or_not_at_all(statement, data):
+    encoded = bytearray(statement.encode())
+    where = data.draw(st.integers(0, len(encoded) - 1))
+    encoded[where] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        assert Statement.parse(bytes(encoded)) != statement
+    except Error:
+        pass
+
+
+@given(wire.statements())
+def test_bound_members_and_no_others_are_bound(statement):
+    assert replace(statement, issued_at="2020-01-01T00:00:00Z", sealed=None).bound() == statement.bound()
+    assert replace(statement, sender="xx/other-one").bound() != statement.bound()
+
+
+def changed(statement, **members):
+    value = orjson.loads(statement.encode())
+    value.update(members)
+    return encoding.encode(value)
+
+
+def refused_at(data):
+    with pytest.raises(FormError) as caught:
+        Statement.parse(data)
+    return caught.value.pointer
+
+
+@given(wire.statements(), st.data())
+def test_the_acts_row_says_what_is_null(statement, data):
+    act = statement.form
+    for name in ("thread", "topic", "label", "expires_at", "sealed", "ref"):
+        value = getattr(statement, name)
+        if name == "ref" and act.ref is Ref.OPTIONAL:
+            continue
+        if value is not None:
+            assert refused_at(changed(statement, **{name: None})).startswith(f"/{name}")
+    if statement.ref is None and act.ref is Ref.NONE:
+        assert refused_at(changed(statement, ref=data.draw(wire.notice_ids))) == "/ref"
+    if not act.open:
+        assert refused_at(changed(statement, body={"participant": "fr/x", "patterns": ["*.*"]})) == "/body"
+    else:
+        assert refused_at(changed(statement, body=None)) == "/body"
+
+
+ISSUE = wire.statements(st.just(ACTS["issue"])).filter(lambda statement: statement.ref is None)
+
+
+@given(ISSUE, wire.notice_ids)
+def test_an_issue_without_ref_begins_its_own_thread(statement, other):
+    if other != statement.notice_id:
+        assert refused_at(changed(statement, thread=other)) == "/thread"
+
+
+@pytest.mark.parametrize("name", ["grant", "acknowledge", "subscribe"])
+@given(data=st.data())
+def test_some_acts_have_no_attachments(name, data):
+    statement = data.draw(wire.statements(st.just(ACTS[name])))
+    attached = [{"digest": "A" * 43, "length": 1}]
+    assert refused_at(changed(statement, attachments=attached)) == "/attachments"
+
+
+@given(ISSUE)
+def test_forms(statement):
+    sealed = orjson.loads(statement.encode())["sealed"]
+    assert refused_at(changed(statement, v=2)) == "/v"
+    assert refused_at(changed(statement, act="speak")) == "/act"
+    assert refused_at(changed(statement, sealed={**sealed, "recipient_count": 0})) == "/sealed/recipient_count"
+    assert refused_at(changed(statement, extra=1)) == ""
+    assert refused_at(changed(statement, checkpoint={"size": -1, "root": "A" * 43})) == "/checkpoint/size"
+
+
+@given(wire.statements(st.just(ACTS["delegate"])))
+def test_a_delegation_ends_after_it_begins(statement):
+    body = orjson.loads(statement.encode())["body"]
+    assert refused_at(changed(statement, body={**body, "until": body["from"]})) == "/body/from"
+
+
+@given(wire.labels)
+def test_labels_round_trip(label):
+    assert Label.from_json(label.to_json()) == label
+
+
+@given(wire.labels.filter(lambda label: len(label.conditions) > 1))
+def test_conditions_are_sorted(label):
+    value = label.to_json()
+    value["conditions"].reverse()
+    with pytest.raises(FormError) as caught:
+        Label.from_json(value)
+    assert caught.value.pointer == "/label/conditions"
