@@ -1,0 +1,1 @@
+"""The directory: who takes part and with which keys, as a TUF repository whose roles are the States' own."""

@@ -1,0 +1,70 @@
+"""Where a client keeps the last good directory: one file, replaced whole, so that a crash leaves the old or the new one.
+
+The file is a ZIP without compression whose entries are the files of the static directory and `store.json`. It holds
+public data; that it is authentic is checked again on every load.
+"""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from keys.custody import durable
+from keys.directory.errors import DirectoryError
+from schemas import encoding
+from schemas.encoding import Members
+from schemas.errors import Error, FormError, MalformedError
+
+VERSION: Final = 1
+_ABOUT: Final = "store.json"
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Files of one verified directory by name, and the Unix seconds at which they were verified."""
+
+    verified_at: int
+    files: Mapping[str, bytes]
+
+
+class DirectoryStore:
+    """A folder with the last good directory in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "directory.zip"
+
+    def write(self, stored: Stored) -> None:
+        """Replace what is kept, durably; raise `OSError`."""
+        about = encoding.encode({"v": VERSION, "verified_at": stored.verified_at})
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in ((_ABOUT, about), *sorted(stored.files.items())):
+                archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+        durable.make_folder(self._path.parent)
+        durable.write(self._path, buffer.getvalue())
+
+    def read(self) -> Stored | None:
+        """Return what is kept, or None; raise `DirectoryError` for a damaged file, `newer-store` for a later version's."""
+        if not self._path.exists():
+            return None
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                files = {name: archive.read(name) for name in archive.namelist()}
+            about = encoding.parse(files.pop(_ABOUT))
+        except (zipfile.BadZipFile, KeyError, MalformedError):
+            raise _damaged() from None
+        if about.get("v") != VERSION:
+            raise Error("The stored directory was written by a newer version.", problem="newer-store")
+        try:
+            return Stored(Members(about, ("v", "verified_at")).integer("verified_at"), files)
+        except FormError:
+            raise _damaged() from None
+
+
+def _damaged() -> DirectoryError:
+    return DirectoryError(
+        "The stored directory is damaged.", hint="Remove directory.zip; it is fetched again from the installed root."
+    )
