@@ -1,0 +1,205 @@
+"""Decide: may this participant do this with this label, and what is owed for it (design: access, Rules).
+
+The network's grants, then the law of the States concerned, then the originator's handling codes. Every layer is read to
+its end, so that a verdict names all that stands in the way; deny wins, obligations add up, and whatever is unknown or
+cannot be evaluated denies. Total: any facts of the right types get a verdict. What only an opened notice shows is for
+the gateways (law/1); this never claims to have looked at it.
+"""
+
+from typing import Final
+
+from schemas.acts import ACTS
+from schemas.ids import Role, is_state
+from schemas.rules.builtin import (
+    ENGINE,
+    INSTRUMENT,
+    NO_GRANT,
+    NO_PROFILE,
+    OWN_COPY,
+    SUSPENDED,
+    UNEVALUABLE,
+    UNKNOWN_CODE,
+    refusal,
+)
+from schemas.rules.compile import Rules
+from schemas.rules.facts import Facts, Party
+from schemas.rules.originator import read_label
+from schemas.rules.tables import GrantRow, LawRow, LawTable, Said, holds
+from schemas.rules.verdict import Determination, Effect, Verdict
+
+ANY: Final = "*"
+
+_OWN_COPY: Final = Said(
+    Determination(
+        condition=OWN_COPY,
+        layer="network",
+        state=None,
+        effect=Effect.PERMIT,
+        instrument=INSTRUMENT,
+        article=ENGINE[OWN_COPY].article,
+        reason=ENGINE[OWN_COPY].reason,
+        evaluated_by="",
+    )
+)
+
+
+def decide(facts: Facts, rules: Rules, *, evaluator: str) -> Verdict:
+    """Return the verdict of the rules on the facts; `evaluator` (`broker`, `sender-gateway`, …) is named in it."""
+    action = facts.action
+    # To publish is towards nobody yet: each recipient is asked for by a `receive` of its own.
+    recipient = None if action == "publish" else facts.recipient
+    # What a participant wrote itself travels nowhere when it gets its own copy, so no law and no handling code stops it.
+    own = action == "receive" and recipient is not None and recipient.id == facts.sender.id
+    denials: list[Determination] = []
+    obligations: list[Determination] = []
+    permits = _network(facts, recipient, rules, evaluator, denials, own=own)
+    if action == "publish" or action == "receive":  # noqa: PLR1714 - twice as fast as a look-up in a tuple
+        _law(facts, recipient, rules, evaluator, denials, obligations, own=own)
+        if facts.label is not None:
+            read_label(facts.label, None if own else recipient, rules, evaluator, denials, obligations)
+    elif action == "subscribe" and facts.act != "unsubscribe":
+        _profile(facts.sender.role, rules, evaluator, denials)
+        if recipient is not None and recipient.role != facts.sender.role:
+            _profile(recipient.role, rules, evaluator, denials)
+    return Verdict(not denials, tuple(denials or permits), tuple(obligations), rules.version, rules.boundary)
+
+
+def _network(
+    facts: Facts, recipient: Party | None, rules: Rules, evaluator: str, denials: list[Determination], *, own: bool
+) -> list[Determination]:
+    """Return the grants that permit it; add to `denials` what speaks against it, the lack of a grant included."""
+    action, topic, sender = facts.action, facts.topic, facts.sender
+    receives = action == "receive"
+    if (receives or action == "publish") and (lacking := _lacking(facts, recipient)):
+        denials.append(refusal(UNEVALUABLE, "network", evaluator, lacking=lacking))
+    for name, party in (("sender", sender), ("recipient", recipient)):
+        if party is None or (own and name == "recipient"):
+            continue
+        if party.suspended or party.role in rules.suspended:
+            denials.append(refusal(SUSPENDED, "network", evaluator, party.role))
+        if party.kind not in rules.known.agency_kinds:
+            denials.append(refusal(UNKNOWN_CODE, "network", evaluator, party.role, member=f"/{name}/kind"))
+    region: str | None = None
+    theme: str | None = None
+    if topic is not None or action == "subscribe":
+        region, _, theme = (topic or "*.*").partition(".")
+        known = rules.known
+        if not (
+            (region in known.regions or (region == ANY and action == "subscribe"))
+            and (theme in known.themes or (theme == ANY and action == "subscribe"))
+        ):
+            denials.append(refusal(UNKNOWN_CODE, "network", evaluator, member="/topic"))
+    if own:
+        if sender.role in rules.names:
+            return [_OWN_COPY[evaluator]]
+        denials.append(refusal(NO_GRANT, "network", evaluator, sender.role))
+        return []
+    subject = recipient if receives and recipient is not None else sender
+    other = sender if receives else recipient
+    if other is None and (action == "subscribe" or action == "administer"):  # noqa: PLR1714 - as above
+        other = sender
+    permits = _grants(facts, subject, other, region, theme, rules)
+    if not permits:
+        denials.append(refusal(NO_GRANT, "network", evaluator, subject.role))
+    return [row.said[evaluator] for row in permits]
+
+
+def _lacking(facts: Facts, recipient: Party | None) -> str | None:
+    """Return which fact is lacking that the act must have, or that is no act at all."""
+    act = ACTS.get(facts.act)
+    if act is None:
+        return "act"
+    if act.about_notice and facts.topic is None:
+        return "topic"
+    if act.about_notice and facts.label is None:
+        return "label"
+    return "recipient" if facts.action == "receive" and recipient is None else None
+
+
+def _grants(
+    facts: Facts, subject: Party, other: Party | None, region: str | None, theme: str | None, rules: Rules
+) -> list[GrantRow]:
+    """Return the first grant that matches, or for a pattern those that together cover every topic under it."""
+    by_role = rules.grants.get(facts.action)
+    by_act = None if by_role is None else by_role.get(subject.role)
+    if by_act is None:
+        return []
+    kind = None if facts.label is None else facts.label.kind
+    rows = by_act.named.get(facts.act, by_act.other)
+    if region != ANY and theme != ANY:  # noqa: PLR1714 - as above
+        row = _first(rows, (region, theme, subject.kind, kind), subject, other)
+        return [] if row is None else [row]
+    # A pattern stands for all its topics, also those of which no notice was seen yet: none may be without a grant.
+    used: dict[int, GrantRow] = {}
+    for one_region in sorted(rules.known.regions) if region == ANY else (region,):
+        for one_theme in sorted(rules.known.themes) if theme == ANY else (theme,):
+            row = _first(rows, (one_region, one_theme, subject.kind, kind), subject, other)
+            if row is None:
+                return []
+            used[id(row)] = row
+    return list(used.values())
+
+
+def _first(
+    rows: tuple[GrantRow, ...], codes: tuple[object, ...], subject: Party, other: Party | None
+) -> GrantRow | None:
+    for row in rows:
+        if row.within != "any" and (
+            other is None or (other.role != subject.role if row.within == "own-role" else other.id != subject.id)
+        ):
+            continue
+        if holds(row.tests, codes) and (row.roles is None or not row.roles.isdisjoint(subject.roles)):
+            return row
+    return None
+
+
+def _profile(role: Role, rules: Rules, evaluator: str, denials: list[Determination]) -> LawTable | None:
+    """Return a State's table; None for organisations and auditors, and for a State that takes no part."""
+    table = rules.laws.get(role)
+    if table is None and is_state(role):
+        if role in rules.unreadable:
+            denials.append(refusal(UNEVALUABLE, "law", evaluator, role, lacking="profile"))
+        else:
+            denials.append(refusal(NO_PROFILE, "law", evaluator, role))
+    return table
+
+
+def _law(
+    facts: Facts,
+    recipient: Party | None,
+    rules: Rules,
+    evaluator: str,
+    denials: list[Determination],
+    obligations: list[Determination],
+    *,
+    own: bool,
+) -> None:
+    """Read the law of the sender's State, then of the recipient's, and of one State once."""
+    label, topic, home = facts.label, facts.topic, facts.sender.role
+    table = _profile(home, rules, evaluator, denials)
+    away = None if recipient is None or recipient.role == home else recipient.role
+    far_table = None if away is None else _profile(away, rules, evaluator, denials)
+    if own or label is None or topic is None:
+        return
+    region, _, theme = topic.partition(".")
+    codes = (region, theme, label.nominal, label.tlp, label.purpose, label.classification)
+    kind = label.kind
+    if table is not None:
+        by_kind = table.publish if recipient is None else table.domestic if away is None else table.send
+        rows = by_kind.named.get(kind, by_kind.other)
+        _apply(rows, (*codes, home if away is None else away), evaluator, denials, obligations)
+    if far_table is not None:
+        rows = far_table.receive.named.get(kind, far_table.receive.other)
+        _apply(rows, (*codes, home), evaluator, denials, obligations)
+
+
+def _apply(
+    rows: tuple[LawRow, ...],
+    codes: tuple[object, ...],
+    evaluator: str,
+    denials: list[Determination],
+    obligations: list[Determination],
+) -> None:
+    for tests, denies, said in rows:
+        if holds(tests, codes):
+            (denials if denies else obligations).append(said[evaluator])
