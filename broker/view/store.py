@@ -1,0 +1,297 @@
+"""The view's one writer: the ledger thread folds records into it, and everybody else reads it on connections of their own.
+
+SQLite with `synchronous=NORMAL`: a loss of power may cost its last transactions, and catching up repeats them from the
+ledger. A view of another version, of another origin, or of another ledger than the one it meets is emptied and rebuilt:
+nothing is in it that the ledger does not have.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from broker.ledger.database import connect, explained, transaction
+from broker.ledger.fold import FoldState, Skipped, fold
+from broker.ledger.port import Append, Ledger, LedgerReader, LedgerUnavailableError
+from broker.ledger.stanzas import stanza_kids
+from broker.view.batch import Batch
+from broker.view.feed import Feed
+from broker.view.held import PREFIX, Held
+from broker.view.log import Log
+from broker.view.schema import APPLICATION_ID, TABLES, VERSION
+from broker.view.statements import Statements
+from keys.log.merkle import tree_frontier
+from schemas.encoding import Time
+from schemas.ids import Kid, LedgerIndex, Origin, ParticipantId
+from schemas.record import Record
+
+Progress = Callable[[int, int], None]
+"""Told how far a long work has come: done, of how many."""
+
+_PAGE: Final = 500
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=2000", "cache_size=-32768")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of the record at a position: the index of its leaf, or the reason why it does not count."""
+
+    position: int
+    index: LedgerIndex | None
+    reason: str | None
+
+
+class ViewReader(Statements, Feed, Log):
+    """All queries, for a thread other than the ledger's. Close it in the thread that used it."""
+
+    def __init__(self, path: Path, ledger: LedgerReader) -> None:
+        """Open the view's file for reading only, and take over the ledger's reader."""
+        super().__init__(connect(path, readonly=True), ledger)
+
+    def close(self) -> None:
+        """Close the connection and the ledger's reader."""
+        self._db.close()
+        self._reader.close()
+
+
+class View(Statements, Feed, Log):
+    """The view for the thread that writes it. Call `catch_up` before anything else.
+
+    Ownership: all is the ledger thread's. `state` and `position` are replaced once their transaction has committed, so
+    another thread that reads them sees one that is.
+    """
+
+    def __init__(self, path: Path, origin: Origin) -> None:
+        """Open the view, making it anew where it is missing, damaged, or not this origin's or version's."""
+        super().__init__(_open(path, origin), None)
+        self._path: Final = path
+        self._writes: Ledger | None = None
+        self._kids: dict[Kid, int] = {}
+        self._load(origin)
+
+    def _load(self, origin: Origin) -> None:
+        with explained():
+            row = self._db.execute("SELECT position, size, directory, boundary, key_number, newest, settled FROM state")
+            position, size, directory, boundary, key_number, newest, settled = row.fetchone()
+        frontier = tree_frontier(size, self._read)
+        self.state = FoldState(origin, frontier, directory, boundary, key_number, newest)
+        self.position: int = position
+        self.settled: int = settled
+        self._kids = dict(self._all("SELECT kid, id FROM kids"))
+
+    @property
+    def size(self) -> int:
+        """Return the number of leaves."""
+        return self.state.size
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the first `size` leaves; raise `IndexError` when there are fewer."""
+        return self.state.frontier.root() if size == self.state.size else super().root(size)
+
+    def catch_up(self, ledger: Ledger, progress: Progress | None = None) -> None:
+        """Apply what the ledger has beyond the view; from nothing when the view is not of this very ledger.
+
+        The same call at every start: a crash, a lost view and a new one differ only in how much there is to do.
+        """
+        self._ledger = self._writes = ledger
+        length = ledger.length()
+        if not self._is_of(ledger, length):
+            self._empty()
+        while records := ledger.read(self.position, _PAGE):
+            self._apply([(position, record, self._stored_kids(record)) for position, record in records])
+            if progress is not None:
+                progress(self.position, length)
+        self._restore_held()
+
+    def _is_of(self, ledger: Ledger, length: int) -> bool:
+        """Say whether the last leaf came from this ledger: a restored backup, or another file, may have less or other."""
+        if self.position > length:
+            return False
+        rows = self._all("SELECT position, leaf FROM leaves ORDER BY idx DESC LIMIT 1")
+        if not rows:
+            return True
+        records = ledger.read(rows[0][0], 1)
+        return bool(records) and records[0][0] == rows[0][0] and records[0][1].leaf.encode() == rows[0][1]
+
+    def _empty(self) -> None:
+        with transaction(self._db):
+            names = self._db.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'state'"
+            ).fetchall()
+            for (name,) in names:
+                self._db.execute(f"DELETE FROM {name}")  # noqa: S608 - its own tables
+            self._db.execute(_RESET)
+        self._nodes.clear()
+        self._roots.clear()
+        self._revoked = {}
+        self._load(self.state.origin)
+
+    def apply(self, items: Sequence[tuple[int, Record, bytes | None]]) -> list[Applied]:
+        """Fold records that were just appended, each with its position and body, in one transaction.
+
+        They follow `position` in order. Raises `StorageFullError` or `LedgerUnavailableError`; then nothing of them is in
+        the view, and `catch_up` brings them. Nothing is answered to anybody before this returns.
+        """
+        return self._apply(
+            [(position, record, () if body is None else stanza_kids(body)) for position, record, body in items]
+        )
+
+    def _apply(self, items: Sequence[tuple[int, Record, tuple[Kid, ...]]]) -> list[Applied]:
+        batch = Batch(self._db)
+        state, position = self.state, self.position
+        applied = []
+        with explained():
+            for at, record, kids in items:
+                if at < position:
+                    raise ValueError("Records are applied once, in the order of the ledger.")
+                counted = fold(state, record, batch)
+                position = at + 1
+                if isinstance(counted, Skipped):
+                    applied.append(Applied(at, None, counted.reason))
+                    continue
+                batch.add(at, record, counted, kids)
+                state = counted.state
+                applied.append(Applied(at, counted.index, None))
+        numbers = dict[Kid, int]()
+        with transaction(self._db):
+            batch.write(lambda kid: self._kid_number(kid, numbers))
+            self._db.execute(
+                "UPDATE state SET position = ?, size = ?, directory = ?, boundary = ?, key_number = ?, newest = ?",
+                (position, state.size, state.directory, state.boundary, state.key_number, state.newest),
+            )
+        self._kids.update(numbers)
+        self.state, self.position = state, position
+        return applied
+
+    def _kid_number(self, kid: Kid, numbers: dict[Kid, int]) -> int:
+        """Return a key id's number, giving it the next one where it is new; `numbers` are those of this transaction."""
+        number = self._kids.get(kid) or numbers.get(kid)
+        if number is None:
+            number = numbers[kid] = len(self._kids) + len(numbers) + 1
+            self._db.execute("INSERT INTO kids (id, kid) VALUES (?, ?)", (number, kid))
+        return number
+
+    def _stored_kids(self, record: Record) -> tuple[Kid, ...]:
+        if record.body_digest is None:
+            return ()
+        kids = self._reader.holders(record.body_digest)
+        if kids is None:
+            raise LedgerUnavailableError("The ledger has a record whose body it does not know.")
+        return kids
+
+    # What is held
+
+    def hold(self, held: Iterable[Held]) -> None:
+        """Keep what decisions withheld, in the ledger first: durable once this returns, also for a view that is lost.
+
+        Whoever lets a cursor pass a notice that it withholds has called this before.
+        """
+        items = list(held)
+        self._store_held(items)
+
+    def release(self, releases: Iterable[tuple[ParticipantId, int, int]]) -> None:
+        """Offer held notices again: participant, index of the notice, offer number. What is not held is passed over.
+
+        The number is the index of the leaf that changed the rules + 1. Call this before a checkpoint over that leaf is
+        signed, then `settle`: no page can have passed the number by then.
+        """
+        items = []
+        for participant, index, number in releases:
+            rows = self._all(
+                "SELECT since, why FROM held WHERE participant = ? AND idx = ? AND released IS NULL", participant, index
+            )
+            items += [Held(participant, LedgerIndex(index), Time(since), why, number) for since, why in rows]
+        self._store_held(items)
+
+    def settle(self, index: int) -> None:
+        """Note that what is held was decided again under the rules of the leaf at `index`; `settled` says so at a start.
+
+        A view that was rebuilt has settled nothing (-1): decide on all that is held again, which repeats nothing.
+        """
+        with transaction(self._db):
+            self._db.execute("UPDATE state SET settled = ?", (index,))
+        self.settled = index
+
+    def _store_held(self, items: Sequence[Held]) -> None:
+        if items and self._writes is not None:
+            self._writes.append(Append(objects={item.name: item.encode() for item in items}))
+            self._write_held(items)
+
+    def _restore_held(self) -> None:
+        names = self._reader.object_names(PREFIX)
+        found = (self._reader.object(name) for name in names)
+        self._write_held([Held.parse(data) for data in found if data is not None])
+
+    def _write_held(self, items: Sequence[Held]) -> None:
+        with transaction(self._db):
+            self._db.executemany(
+                "INSERT OR REPLACE INTO held (participant, idx, since, why, released) VALUES (?, ?, ?, ?, ?)",
+                [(item.participant, item.index, item.since, item.why, item.released) for item in items],
+            )
+
+    def finish_erasures(self, digests: Iterable[bytes]) -> None:
+        """Note that the ledger has erased these bodies, so that `unfinished_erasures` no longer names them."""
+        with transaction(self._db):
+            self._db.executemany(
+                """UPDATE erasures SET done = 1
+                WHERE notice_id IN (SELECT notice_id FROM statements WHERE body_digest = ?)""",
+                [(digest,) for digest in digests],
+            )
+
+    # Readers
+
+    def reader(self) -> ViewReader:
+        """Return a reader for another thread, with a reader of the ledger; to be closed before this and the ledger."""
+        if self._writes is None:
+            raise RuntimeError("The view does not know its ledger before it has caught up.")
+        return ViewReader(self._path, self._writes.reader())
+
+    def close(self) -> None:
+        """Close the connection; the ledger stays open."""
+        self._db.close()
+
+
+_RESET: Final = """UPDATE state SET position = 0, size = 0, directory = 0, boundary = NULL, key_number = 0, newest = 0,
+    settled = -1"""
+
+
+def _open(path: Path, origin: Origin) -> sqlite3.Connection:
+    """Open the view's file, replacing it where it cannot serve."""
+    db = connect(path)
+    if not _serves(db, origin):
+        db.close()
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            path.with_name(name).unlink(missing_ok=True)
+        db = connect(path)
+    try:
+        with explained():
+            for pragma in _PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+            if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+                _create(db, origin)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _create(db: sqlite3.Connection, origin: Origin) -> None:
+    with transaction(db):
+        for statement in TABLES:
+            db.execute(statement)
+        db.execute("INSERT INTO state VALUES (?, 0, 0, 0, NULL, 0, 0, -1)", (origin,))
+        db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _serves(db: sqlite3.Connection, origin: Origin) -> bool:
+    """Say whether an open file is a view of this version and origin; a damaged one is not."""
+    try:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if (application, version) != (APPLICATION_ID, VERSION):
+            return False
+        return bool(db.execute("SELECT origin FROM state").fetchall() == [(origin,)])
+    except sqlite3.DatabaseError:
+        return False
