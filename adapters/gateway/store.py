@@ -17,8 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 
+from keys.custody.cells import Cells
 from schemas.errors import Error
 
 VERSION: Final = 1
@@ -34,18 +35,6 @@ class StorageFullError(Error):
     problem = "storage-full"
 
 
-class Cells(Protocol):
-    """Seals the cells of a store; a cell opens only in the place that it was sealed for."""
-
-    def seal(self, context: str, data: bytes) -> bytes:
-        """Return the sealed cell."""
-        ...
-
-    def open(self, context: str, cell: bytes) -> bytes:
-        """Return what was sealed; raise an `Error` when it is another place's or was altered."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """What a piece of work reads and writes with. `connection` is in a transaction; the work must not end it."""
@@ -55,11 +44,11 @@ class Transaction:
 
     def seal(self, column: str, row: str | int, data: bytes) -> bytes:
         """Seal a cell for `table.column` and a row's key."""
-        return self.cells.seal(f"{column}/{row}", data)
+        return self.cells.seal(data, f"{column}/{row}".encode())
 
     def open(self, column: str, row: str | int, cell: bytes) -> bytes:
         """Open the cell of `table.column` and a row's key."""
-        return self.cells.open(f"{column}/{row}", cell)
+        return self.cells.open(cell, f"{column}/{row}".encode())
 
     def open_or_none(self, column: str, row: str | int, cell: bytes | None) -> bytes | None:
         """Open a cell that may be null."""

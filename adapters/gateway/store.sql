@@ -27,8 +27,14 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (participant, seq) WHERE state IN ('kept', 'sealed');
 CREATE INDEX outbox_listed ON outbox (participant, seq);
+CREATE INDEX outbox_stated ON outbox (participant, state, seq);
 CREATE INDEX outbox_digest ON outbox (statement_digest);
 CREATE INDEX outbox_ref ON outbox (ref) WHERE ref IS NOT NULL;
+
+CREATE VIEW outcome AS
+    SELECT seq, id, participant, act, state, accepted_at, draft, notice_id, recipients, sealed_at, attempts,
+        published_at, ledger_index, receipt, problem, refusal
+    FROM outbox;
 
 -- Every notice id that an entry was ever sealed under, the newest too.
 CREATE TABLE alias (notice_id TEXT PRIMARY KEY, seq INTEGER NOT NULL REFERENCES outbox) STRICT, WITHOUT ROWID;

@@ -1,0 +1,213 @@
+"""The broker's answers as types, read strictly. What they claim is not trusted yet: signatures are checked elsewhere."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from adapters.client.errors import AnswerError
+from schemas import encoding, ids, strict_json
+from schemas.encoding import B64, Members, b64decode
+from schemas.errors import FormError, MalformedError, TooLargeError
+from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Pattern, Topic
+from schemas.leaf import Leaf
+from schemas.limits import LIMITS
+from schemas.strict_json import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the feed: the next cursor, the size of the checkpoint that all its inclusions are for, deliveries."""
+
+    next: int
+    size: int
+    deliveries: tuple[dict[str, Json], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A notice that a decision withholds from the caller, and the condition that does."""
+
+    notice_id: NoticeId
+    index: LedgerIndex
+    sender: ParticipantId
+    topic: Topic | None
+    since: LedgerIndex
+    condition: Code
+    layer: str
+    state: str | None
+    instrument: str
+    article: str
+    reason: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscription as the broker counts it, with the statement that made it."""
+
+    participant: ParticipantId
+    pattern: Pattern
+    index: LedgerIndex
+    statement: bytes
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogObject:
+    """What stands behind a leaf: an event's bytes, or a statement's with its proof's."""
+
+    document: bytes
+    proof: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One statement of the log as an auditor gets it."""
+
+    index: LedgerIndex
+    leaf: Leaf
+    statement: bytes
+    proof: bytes
+    body_digest: B64 | None
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of statements, and the cursor behind it."""
+
+    next: int
+    statements: tuple[Audited, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A role's upload that took effect: the directory version, and the index of its leaf."""
+
+    version: int
+    index: LedgerIndex
+
+
+def page(data: bytes) -> Page:
+    """Read a page of the feed, in the one encoding; raise `AnswerError`."""
+    with _answer("a page of the feed"):
+        m = Members(encoding.parse(data, limit=LIMITS.batch), ("next", "size", "deliveries"))
+        deliveries = tuple(item for item in m.items("deliveries") if isinstance(item, dict))
+        if len(deliveries) != len(m.items("deliveries")):
+            raise FormError("Must be objects.", pointer="/deliveries")
+        return Page(m.integer("next"), m.integer("size"), deliveries)
+
+
+def receipt(data: bytes) -> str:
+    """Return the compact JWS of a publish's answer; raise `AnswerError`."""
+    with _answer("a receipt"):
+        return Members(strict_json.parse(data), ("receipt",)).string("receipt")
+
+
+def held(data: bytes) -> tuple[Held, ...]:
+    """Read the list of what is withheld; raise `AnswerError`."""
+    with _answer("the list of what is held"):
+        m = Members(strict_json.parse(data, limit=LIMITS.batch), ("held",))
+        return tuple(_held(item, f"/held/{n}") for n, item in enumerate(m.items("held")))
+
+
+_HELD = (
+    "notice_id",
+    "index",
+    "sender",
+    "topic",
+    "since",
+    "condition",
+    "layer",
+    "state",
+    "instrument",
+    "article",
+    "reason",
+)
+
+
+def _held(value: Json, at: str) -> Held:
+    m = Members(value, _HELD, at)
+    reason = m.value["reason"]
+    return Held(
+        notice_id=m.matching("notice_id", ids.notice_id),
+        index=LedgerIndex(m.integer("index")),
+        sender=m.matching("sender", ids.participant),
+        topic=None if m.absent("topic") else m.matching("topic", ids.topic),
+        since=LedgerIndex(m.integer("since")),
+        condition=m.matching("condition", ids.code),
+        layer=m.string("layer"),
+        state=None if m.absent("state") else m.string("state"),
+        instrument=m.string("instrument"),
+        article=m.string("article"),
+        reason={k: v for k, v in reason.items() if isinstance(v, str)} if isinstance(reason, dict) else {},
+    )
+
+
+def subscriptions(data: bytes) -> tuple[Subscription, ...]:
+    """Read the list of subscriptions; raise `AnswerError`."""
+    with _answer("the list of subscriptions"):
+        m = Members(strict_json.parse(data, limit=LIMITS.batch), ("subscriptions",))
+        return tuple(_subscription(item, f"/subscriptions/{n}") for n, item in enumerate(m.items("subscriptions")))
+
+
+def _subscription(value: Json, at: str) -> Subscription:
+    m = Members(value, ("participant", "pattern", "index", "statement", "proof"), at)
+    return Subscription(
+        m.matching("participant", ids.participant),
+        m.matching("pattern", ids.pattern),
+        LedgerIndex(m.integer("index")),
+        b64decode(m.binary("statement")),
+        _proof(m),
+    )
+
+
+def log_object(data: bytes) -> LogObject:
+    """Read what stands behind a leaf; raise `AnswerError`."""
+    with _answer("an object of the log"):
+        value = strict_json.parse_object(data, limit=2 * LIMITS.body)
+        if "event" in value:
+            return LogObject(b64decode(Members(value, ("event",)).binary("event")), None)
+        m = Members(value, ("statement", "proof"))
+        return LogObject(b64decode(m.binary("statement")), _proof(m))
+
+
+def audit_page(data: bytes) -> AuditPage:
+    """Read a page of statements; raise `AnswerError`."""
+    with _answer("a page of statements"):
+        m = Members(strict_json.parse(data, limit=LIMITS.batch), ("next", "statements"))
+        rows = tuple(_audited(item, f"/statements/{n}") for n, item in enumerate(m.items("statements")))
+        return AuditPage(m.integer("next"), rows)
+
+
+def _audited(value: Json, at: str) -> Audited:
+    m = Members(value, ("index", "leaf", "statement", "proof", "body_digest", "erased"), at)
+    return Audited(
+        index=LedgerIndex(m.integer("index")),
+        leaf=Leaf.parse(b64decode(m.binary("leaf", 41))),
+        statement=b64decode(m.binary("statement")),
+        proof=_proof(m),
+        body_digest=None if m.absent("body_digest") else m.binary("body_digest", 32),
+        erased=m.boolean("erased"),
+    )
+
+
+def uploaded(data: bytes) -> Uploaded:
+    """Read the answer to a role's upload; raise `AnswerError`."""
+    with _answer("the answer to an upload"):
+        m = Members(strict_json.parse(data), ("version", "index"))
+        return Uploaded(m.integer("version"), LedgerIndex(m.integer("index")))
+
+
+def _proof(m: Members) -> bytes:
+    proof = m.value["proof"]
+    if not isinstance(proof, dict):
+        raise FormError("Must be an object.", pointer=f"{m.at}/proof")
+    return encoding.encode(proof)
+
+
+@contextmanager
+def _answer(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (FormError, MalformedError, TooLargeError) as error:
+        raise AnswerError(f"What the broker answered is not {what}: {error.detail}", pointer=error.pointer) from None

@@ -1,0 +1,261 @@
+"""The broker over HTTP: every call of its interface, typed, bounded in time, size and connections.
+
+A call returns, or raises `BrokerAwayError` (repeat it unchanged), `RefusedError` (the broker's problem) or `AnswerError` (not
+what the call answers). Answers are parsed, not trusted: receipts and refusals are checked by `receipts`, checkpoints,
+proofs and the directory by `keys`. This module neither repeats a call nor keeps anything.
+"""
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from adapters.client import answers
+from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from keys.log import tiles
+from keys.log.tiles import Tile
+from schemas import strict_json
+from schemas.encoding import b64encode
+from schemas.errors import Error, MalformedError, TooLargeError
+from schemas.ids import NoticeId, Pattern
+from schemas.limits import LIMITS
+from schemas.strict_json import Json
+
+Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
+"""Signs a request (RFC 9421) by method, URL and body, and returns the header fields to add."""
+
+PROBLEM: Final = "application/problem+json"
+NOTE_LIMIT: Final = 128 << 10
+TILE_LIMIT: Final = 256 * (2 + 65_535)
+FILE_LIMIT: Final = 8 << 20
+MOST_RETRY_AFTER: Final = 300.0
+_AWAY: Final = frozenset({408, 429, 500, 502, 503, 504, 507})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the broker that is no problem."""
+
+    status: int
+    body: bytes
+
+
+class BrokerClient:
+    """One broker, over a bounded pool of connections. Make it in a running event loop and close it there."""
+
+    def __init__(
+        self, base: str, *, tls: ssl.SSLContext | None = None, connections: int = 32, seconds: float = 15
+    ) -> None:
+        """Open a pool to `base`, the address without `/v1`; `seconds` bounds every call but the feed's own waiting."""
+        self._base = base.rstrip("/")
+        address = URL(self._base)
+        if address.scheme not in ("http", "https") or address.host is None:
+            raise Error("The broker's address must be http:// or https://.", problem="configuration")
+        self._seconds = seconds
+        # Cookies, redirects, proxies of the environment and compressed bodies have no place between these two.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=tls or True, keepalive_timeout=30),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("Accept-Encoding", "User-Agent", "Accept"),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # Notices
+
+    async def publish(self, notice_id: NoticeId, envelope: bytes) -> str:
+        """Put an envelope and return its receipt (compact JWS), the same for a statement that is in the log already."""
+        answer = await self._call("PUT", f"/notices/{notice_id}", body=envelope, limit=NOTE_LIMIT)
+        return answers.receipt(answer.body)
+
+    async def notice(self, notice_id: NoticeId, sign: Sign) -> bytes:
+        """Return the caller's delivery of a notice; its bytes are in the one encoding."""
+        return (await self._call("GET", f"/notices/{notice_id}", sign=sign, limit=2 * LIMITS.body)).body
+
+    async def proof(self, notice_id: NoticeId, sign: Sign) -> bytes:
+        """Return the `.tlog-proof` of a statement's leaf (C2SP tlog-proof)."""
+        return (await self._call("GET", f"/notices/{notice_id}/proof", sign=sign, limit=2 * NOTE_LIMIT)).body
+
+    async def feed(
+        self, sign: Sign, *, after: int, wait: int = 0, limit: int = 100, topic: Pattern | None = None
+    ) -> answers.Page:
+        """Return what is offered behind a cursor, waiting up to `wait` seconds (0 to 30) for something."""
+        query = {"after": str(after), "wait": str(wait), "limit": str(limit)}
+        if topic is not None:
+            query["topic"] = topic
+        answer = await self._call(
+            "GET", "/feed", query=query, sign=sign, seconds=self._seconds + wait, limit=LIMITS.batch
+        )
+        return answers.page(answer.body)
+
+    async def held(self, sign: Sign) -> tuple[answers.Held, ...]:
+        """Return what decisions withhold from the caller."""
+        return answers.held((await self._call("GET", "/feed/held", sign=sign, limit=LIMITS.batch)).body)
+
+    async def subscriptions(self, sign: Sign) -> tuple[answers.Subscription, ...]:
+        """Return the subscriptions as the broker counts them."""
+        return answers.subscriptions((await self._call("GET", "/subscriptions", sign=sign, limit=LIMITS.batch)).body)
+
+    async def audit(self, sign: Sign, *, after: int, limit: int = 100) -> answers.AuditPage:
+        """Return a page of signed statements that an auditor may see."""
+        query = {"after": str(after), "limit": str(limit)}
+        answer = await self._call("GET", "/audit/statements", query=query, sign=sign, limit=LIMITS.batch)
+        return answers.audit_page(answer.body)
+
+    # The log
+
+    async def checkpoint(self) -> bytes:
+        """Return the newest checkpoint's note."""
+        return (await self._call("GET", "/log/checkpoint", limit=NOTE_LIMIT)).body
+
+    async def tile(self, tile: Tile) -> bytes:
+        """Return a tile's hashes, 32 bytes each; raise `AnswerError` for another number of them."""
+        body = (await self._call("GET", f"/log/{tile.path()}", limit=32 * tiles.WIDTH)).body
+        if len(body) != 32 * tile.width:
+            raise AnswerError("What the broker answered is not the tile.")
+        return body
+
+    async def entries(self, tile: Tile) -> list[bytes]:
+        """Return the entries beside a tile of level 0; raise `AnswerError` for another number of them."""
+        body = (await self._call("GET", f"/log/{tile.entries_path()}", limit=TILE_LIMIT)).body
+        try:
+            entries = tiles.parse_bundle(body)
+        except MalformedError as error:
+            raise AnswerError(f"What the broker answered is not an entry bundle: {error.detail}") from None
+        if len(entries) != tile.width:
+            raise AnswerError("The entry bundle has another number of entries.")
+        return entries
+
+    async def log_object(self, digest: bytes, sign: Sign | None = None) -> answers.LogObject:
+        """Return what stands behind a leaf's digest; a statement only to those who may see it."""
+        path = f"/log/objects/{b64encode(digest)}"
+        return answers.log_object((await self._call("GET", path, sign=sign, limit=3 * LIMITS.body)).body)
+
+    # The directory
+
+    async def directory_file(self, name: str) -> bytes | None:
+        """Return a file of the static directory: `timestamp.json`, `targets/…`; None where there is none."""
+        path = name if name.startswith("targets/") else f"metadata/{name}"
+        try:
+            return (await self._call("GET", f"/directory/{path}", limit=FILE_LIMIT)).body
+        except RefusedError as error:
+            if error.remote == "not-found":
+                return None
+            raise
+
+    async def upload_role(
+        self, role: str, metadata: bytes, targets: Mapping[str, bytes], *, edited: int
+    ) -> answers.Uploaded:
+        """Upload a role's signed metadata and targets, made from version `edited` (0: the role is new)."""
+        body: dict[str, Json] = {
+            "metadata": b64encode(metadata),
+            "targets": {path: b64encode(data) for path, data in targets.items()},
+        }
+        answer = await self._call(
+            "PUT",
+            f"/directory/roles/{role}",
+            body=orjson.dumps(body),
+            headers={"If-Match": f'"{edited}"'},
+            limit=NOTE_LIMIT,
+            seconds=60,
+        )
+        return answers.uploaded(answer.body)
+
+    # One call
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        limit: int,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        sign: Sign | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
+        url = URL(f"{self._base}/v1{quote(path)}", encoded=True)
+        if query:
+            url = url.with_query(query)
+        fields = {"Accept": "application/json, text/plain, */*", "User-Agent": "valise", **(headers or {})}
+        if body is not None:
+            fields["Content-Type"] = "application/json"
+        if sign is not None:
+            fields.update(sign(method, str(url), body))
+        timeout = aiohttp.ClientTimeout(total=seconds or self._seconds, sock_connect=5)
+        try:
+            async with self._session.request(
+                method, url, data=body, headers=fields, timeout=timeout, allow_redirects=False
+            ) as response:
+                data = await _read(response, limit)
+                if response.status < 300:
+                    return Answer(response.status, data)
+                raise _failure(response.status, response.headers, data)
+        except TimeoutError:
+            raise BrokerAwayError("The broker did not answer in time.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise BrokerAwayError(f"The broker cannot be reached ({type(error).__name__}).") from None
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise BrokerAwayError("What answered compresses its bodies, which the broker does not.")
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            raise AnswerError(f"The broker's answer has more than {limit} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _failure(status: int, headers: Mapping[str, str], data: bytes) -> Error:
+    """Return the error that an answer stands for: what is no problem of the broker's own is no answer."""
+    problem = _problem(headers, data)
+    code = None if problem is None else problem.get("type")
+    remote = code.removeprefix("urn:valise:problem:") if isinstance(code, str) else None
+    if status in _AWAY or status >= 500 or problem is None or remote is None:
+        return BrokerAwayError(
+            f"The broker answered {status}{f' ({remote})' if remote else ''}.",
+            retry_after=_retry_after(headers),
+            remote=remote,
+        )
+    detail, hint, pointer = problem.get("detail"), problem.get("hint"), problem.get("pointer")
+    denied, refusal = problem.get("denied"), problem.get("refusal")
+    return RefusedError(
+        remote,
+        detail if isinstance(detail, str) else f"The broker answered {status}.",
+        pointer=pointer if isinstance(pointer, str) else None,
+        hint=hint if isinstance(hint, str) else None,
+        denied=tuple(item for item in denied if isinstance(item, dict)) if isinstance(denied, list) else (),
+        refusal=refusal if isinstance(refusal, str) else None,
+    )
+
+
+def _problem(headers: Mapping[str, str], data: bytes) -> dict[str, Json] | None:
+    if headers.get("Content-Type", "").partition(";")[0].strip() != PROBLEM:
+        return None
+    try:
+        return strict_json.parse_object(data)
+    except (MalformedError, TooLargeError):
+        return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("Retry-After", "")
+    return min(float(text), MOST_RETRY_AFTER) if text.isascii() and text.isdigit() and len(text) < 10 else None

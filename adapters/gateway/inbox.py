@@ -1,0 +1,275 @@
+"""The inbox: what arrived for a participant, opened, once each, with what became of it since.
+
+Functions of a transaction. An item and the feed's cursor behind it are written in one commit, so that a crash in between
+neither loses a notice nor shows it twice. A recall erases what it recalls and leaves its stone; a correction points from
+the old text to the new one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from adapters.gateway.status import InboxItem, InboxState
+from adapters.gateway.store import Transaction
+from schemas.encoding import Time, b64encode, from_seconds
+from schemas.ids import LedgerIndex, NoticeId, ParticipantId
+from schemas.label import Label
+from schemas.statement import Statement
+from schemas.strict_json import Json
+
+HEAD: Final = "inbox.head"
+CONTENT: Final = "inbox.content"
+REASON: Final = "inbox.reason"
+EVIDENCE: Final = "inbox.evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One delivery as it goes into the inbox. `notice` is None where it could not be opened or read; `reason` says why.
+
+    `evidence` are the delivery's bytes where it could not be trusted or read, `obligations` what the laws of the States
+    concerned ask of the recipient.
+    """
+
+    statement: Statement
+    digest: bytes
+    index: LedgerIndex
+    received_at: int
+    state: InboxState
+    notice: Mapping[str, Json] | None
+    reason: str | None = None
+    evidence: bytes | None = None
+    obligations: tuple[Mapping[str, Json], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """An item whose acknowledgement was asked for here and has not been sent yet."""
+
+    seq: int
+    notice_id: NoticeId
+    sender: ParticipantId
+    digest: bytes
+
+
+def cursor(tx: Transaction, participant: ParticipantId) -> int:
+    """Return the cursor of the feed up to which everything is in the inbox."""
+    row = tx.connection.execute("SELECT position FROM cursor WHERE participant = ?", (participant,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def put(
+    tx: Transaction, participant: ParticipantId, arrivals: Sequence[Arrival], position: int, *, at: int
+) -> list[NoticeId]:
+    """Keep a page's arrivals and move the cursor to `position`; return the ids that are new.
+
+    What is there already stays as it is: a page that was fetched twice changes nothing.
+    """
+    new = [item.statement.notice_id for item in arrivals if _put(tx, participant, item, at)]
+    tx.connection.execute(
+        "INSERT INTO cursor (participant, position) VALUES (?, ?)"
+        " ON CONFLICT (participant) DO UPDATE SET position = max(position, excluded.position)",
+        (participant, position),
+    )
+    return new
+
+
+def _put(tx: Transaction, participant: ParticipantId, item: Arrival, at: int) -> bool:
+    statement = item.statement
+    notice_id = statement.notice_id
+    place = f"{participant}/{notice_id}"
+    head = orjson.dumps(
+        {
+            "sender": statement.sender,
+            "topic": statement.topic,
+            "thread": statement.thread,
+            "label": None if statement.label is None else statement.label.to_json(),
+            "expires_at": statement.expires_at,
+            "obligations": item.obligations,
+        }
+    )
+    content = None if item.notice is None else tx.seal(CONTENT, place, orjson.dumps(item.notice))
+    inserted = tx.connection.execute(
+        "INSERT INTO inbox (participant, notice_id, act, state, ledger_index, received_at, arrived_at, ref,"
+        " statement_digest, head, content, reason, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (participant, notice_id) DO NOTHING",
+        (
+            participant,
+            notice_id,
+            statement.act,
+            item.state,
+            item.index,
+            item.received_at,
+            at,
+            statement.ref,
+            item.digest,
+            tx.seal(HEAD, place, head),
+            content,
+            None if item.reason is None else tx.seal(REASON, place, item.reason.encode()),
+            None if item.evidence is None else tx.seal(EVIDENCE, place, item.evidence),
+        ),
+    ).rowcount
+    if not inserted:
+        return False
+    # What could not be verified is evidence against somebody: it has no effect on anything else.
+    if item.state is not InboxState.UNVERIFIED:
+        _apply(tx, participant, item)
+    return True
+
+
+def _apply(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
+    """Let a recall or correction act on what it is about, and what came late be acted on by those that came before."""
+    statement = item.statement
+    if statement.act in ("recall", "correct") and statement.ref is not None:
+        about = _find(tx, participant, statement.ref)
+        if about is not None and about[1] == statement.sender:
+            _mark(tx, about[0], statement.act, statement.notice_id)
+    for seq, act, name in tx.connection.execute(
+        "SELECT seq, act, notice_id FROM inbox WHERE participant = ? AND ref = ? AND act IN ('recall', 'correct')"
+        " AND state <> 'unverified' ORDER BY seq",
+        (participant, statement.notice_id),
+    ).fetchall():
+        if _sender(tx, participant, seq) == statement.sender:
+            own = _find(tx, participant, statement.notice_id)
+            assert own is not None  # it has just been put
+            _mark(tx, own[0], act, name)
+
+
+def _mark(tx: Transaction, seq: int, act: str, by: NoticeId) -> None:
+    if act == "recall":
+        tx.connection.execute(
+            "UPDATE inbox SET state = 'recalled', recalled_by = ?, content = NULL, evidence = NULL WHERE seq = ?",
+            (by, seq),
+        )
+    else:
+        tx.connection.execute(
+            "UPDATE inbox SET state = CASE state WHEN 'opened' THEN 'corrected' ELSE state END, superseded_by = ?"
+            " WHERE seq = ?",
+            (by, seq),
+        )
+
+
+def _find(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> tuple[int, ParticipantId] | None:
+    row = tx.connection.execute(
+        "SELECT seq FROM inbox WHERE participant = ? AND notice_id = ?", (participant, notice_id)
+    ).fetchone()
+    return None if row is None else (row[0], _sender(tx, participant, row[0]))
+
+
+def _sender(tx: Transaction, participant: ParticipantId, seq: int) -> ParticipantId:
+    notice_id, head = tx.connection.execute("SELECT notice_id, head FROM inbox WHERE seq = ?", (seq,)).fetchone()
+    return ParticipantId(orjson.loads(tx.open(HEAD, f"{participant}/{notice_id}", head))["sender"])
+
+
+def item(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> InboxItem | None:
+    """Return one item."""
+    row = tx.connection.execute(
+        "SELECT * FROM inbox WHERE participant = ? AND notice_id = ?", (participant, notice_id)
+    ).fetchone()
+    return None if row is None else _item(tx, row)
+
+
+def items(
+    tx: Transaction, participant: ParticipantId, *, after: int, limit: int, unacknowledged: bool = False
+) -> tuple[list[InboxItem], int]:
+    """Return items behind the cursor `after`, in the order of arrival, and the next cursor."""
+    query = _UNACKNOWLEDGED if unacknowledged else _ALL
+    rows = tx.connection.execute(query, (participant, after, limit)).fetchall()
+    return [_item(tx, row) for row in rows], rows[-1][0] if rows else after
+
+
+_ALL: Final = "SELECT * FROM inbox WHERE participant = ? AND seq > ? ORDER BY seq LIMIT ?"
+_UNACKNOWLEDGED: Final = (
+    "SELECT * FROM inbox WHERE participant = ? AND seq > ? AND acknowledged_at IS NULL ORDER BY seq LIMIT ?"
+)
+
+
+def _item(tx: Transaction, row: tuple[Any, ...]) -> InboxItem:
+    seq, participant, notice_id, act, state, index, received_at, arrived_at, ref, digest = row[:10]
+    head_cell, content_cell, reason_cell, _, superseded_by, recalled_by, acknowledged_at, acknowledgement = row[10:]
+    place = f"{participant}/{notice_id}"
+    head = orjson.loads(tx.open(HEAD, place, head_cell))
+    content = tx.open_or_none(CONTENT, place, content_cell)
+    reason = tx.open_or_none(REASON, place, reason_cell)
+    return InboxItem(
+        seq=seq,
+        notice_id=notice_id,
+        participant=participant,
+        act=act,
+        state=InboxState(state),
+        sender=head["sender"],
+        topic=head["topic"],
+        thread=head["thread"],
+        ref=ref,
+        label=None if head["label"] is None else Label.from_json(head["label"]),
+        notice=None if content is None else orjson.loads(content),
+        reason=None if reason is None else reason.decode(),
+        obligations=tuple(head["obligations"]),
+        index=index,
+        published_at=_time(received_at),
+        arrived_at=_time(arrived_at),
+        expires_at=head["expires_at"],
+        statement_digest=b64encode(digest),
+        superseded_by=superseded_by,
+        recalled_by=recalled_by,
+        acknowledged_at=None if acknowledged_at is None else _time(acknowledged_at),
+        acknowledgement=acknowledgement,
+    )
+
+
+def acknowledge(tx: Transaction, participant: ParticipantId, notices: Sequence[NoticeId], *, at: int) -> list[NoticeId]:
+    """Note that a person or system here has seen notices; return those that it had not seen before.
+
+    What cannot be verified is never acknowledged: nobody may be told that it arrived.
+    """
+    return [
+        notice_id
+        for notice_id in notices
+        if tx.connection.execute(
+            "UPDATE inbox SET acknowledged_at = ? WHERE participant = ? AND notice_id = ? AND acknowledged_at IS NULL"
+            " AND state <> 'unverified'",
+            (at, participant, notice_id),
+        ).rowcount
+    ]
+
+
+def owed(tx: Transaction, participant: ParticipantId, *, limit: int) -> list[Owed]:
+    """Return items that were acknowledged here and whose senders have not been told."""
+    rows = tx.connection.execute(
+        "SELECT seq, notice_id, head, statement_digest FROM inbox WHERE participant = ? AND acknowledged_at IS NOT NULL"
+        " AND acknowledgement IS NULL ORDER BY seq LIMIT ?",
+        (participant, limit),
+    ).fetchall()
+    return [
+        Owed(
+            seq,
+            notice_id,
+            ParticipantId(orjson.loads(tx.open(HEAD, f"{participant}/{notice_id}", head))["sender"]),
+            digest,
+        )
+        for seq, notice_id, head, digest in rows
+    ]
+
+
+def told(tx: Transaction, items_told: Sequence[Owed], acknowledgement: NoticeId) -> None:
+    """Note which statement tells the sender."""
+    tx.connection.executemany(
+        "UPDATE inbox SET acknowledgement = ? WHERE seq = ?", [(acknowledgement, item.seq) for item in items_told]
+    )
+
+
+def counts(tx: Transaction) -> dict[tuple[ParticipantId, str], int]:
+    """Return how many items there are by participant: `arrived`, `unacknowledged`."""
+    found = {}
+    for who, arrived, waiting in tx.connection.execute(
+        "SELECT participant, count(*), sum(acknowledged_at IS NULL) FROM inbox GROUP BY participant"
+    ):
+        found[(ParticipantId(who), "arrived")] = int(arrived)
+        found[(ParticipantId(who), "unacknowledged")] = int(waiting)
+    return found
+
+
+def _time(milliseconds: int) -> Time:
+    return from_seconds(milliseconds // 1000)

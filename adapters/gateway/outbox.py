@@ -1,0 +1,438 @@
+"""The outbox: what was accepted, in its order, and how far each entry has come.
+
+kept → sealed → published → recalled | corrected | expired; kept → returned | refused | expired; sealed → kept, where a
+definite refusal frees it to be sealed anew. Functions of a transaction: what they did is durable when `Store.write` has
+answered, and only then may anybody be told.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from adapters.gateway.draft import Draft
+from adapters.gateway.status import Addressee, Denial, Kept, LeftOut, NoticeStatus, State, Trouble, Via
+from adapters.gateway.store import Transaction
+from schemas.encoding import Time, from_seconds
+from schemas.errors import Error
+from schemas.ids import LedgerIndex, NoticeId, ParticipantId
+
+DRAFT: Final = "outbox.draft"
+RECIPIENTS: Final = "outbox.recipients"
+STATEMENT: Final = "outbox.statement"
+PROOF: Final = "outbox.proof"
+SEALED: Final = "outbox.sealed"
+PROBLEM: Final = "outbox.problem"
+Columns = tuple[Any, ...]
+"""A row as SQLite gives it: the columns' types are those of store.sql, whose tables are STRICT."""
+
+MOST_WAITING: Final = 1_000_000
+KEY_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+
+
+class IdempotencyError(Error):
+    """The idempotency key was used for another request."""
+
+    problem = "idempotency-conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A caller's idempotency key, and the SHA-256 of the request that it stands for."""
+
+    text: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """Who an entry was sealed to, and who was left out, as it is kept beside the entry."""
+
+    sealed: tuple[Addressee, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the bytes for the store."""
+        return orjson.dumps(
+            {
+                "sealed": [[item.participant, item.via] for item in self.sealed],
+                "left_out": [
+                    [item.participant, item.via, item.detail, None if item.denied is None else item.denied.to_json()]
+                    for item in self.left_out
+                ],
+            }
+        )
+
+    @classmethod
+    def parse(cls, data: bytes | None) -> "Addressed":
+        """Read what `encode` wrote; nothing is nobody."""
+        if data is None:
+            return cls()
+        value = orjson.loads(data)
+        return cls(
+            tuple(Addressee(who, Via(via)) for who, via in value["sealed"]),
+            tuple(
+                LeftOut(who, Via(via), detail, None if denied is None else Denial.from_json(denied))
+                for who, via, detail, denied in value["left_out"]
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The bytes of an envelope that was sealed and signed: they are sent as they are until they are answered."""
+
+    notice_id: NoticeId
+    statement: bytes
+    proof: bytes
+    sealed: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry that waits. `parts` are there once it is sealed; `addressed` then says to whom."""
+
+    seq: int
+    id: NoticeId
+    participant: ParticipantId
+    state: State
+    series: str | None
+    draft: Draft
+    addressed: Addressed
+    attempts: int
+    parts: Parts | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """An entry's new seal: its bytes, and to whom."""
+
+    seq: int
+    parts: Parts
+    addressed: Addressed
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What the broker's receipt said of an entry."""
+
+    seq: int
+    receipt: str
+    index: LedgerIndex
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """An own notice that was published, as far as a correction or recall of it must know."""
+
+    seq: int
+    id: NoticeId
+    notice_id: NoticeId
+    state: State
+    draft: Draft
+    thread: NoticeId
+    addressed: Addressed
+
+
+def accept(
+    tx: Transaction,
+    participant: ParticipantId,
+    drafts: Iterable[tuple[NoticeId, Draft]],
+    *,
+    at: int,
+    key: Key | None = None,
+    series: str | None = None,
+    ref: NoticeId | None = None,
+) -> list[Kept]:
+    """Keep drafts under new ids, in this order; `at` in Unix ms. With a key, the same request gives the same id again.
+
+    Raises `IdempotencyError` where the key stood for another request, `Error` where a million entries wait already.
+    """
+    digest = None if key is None else hashlib.sha256(key.text.encode()).digest()
+    if key is not None:
+        known = tx.connection.execute(
+            "SELECT request, id FROM idempotency WHERE participant = ? AND key = ?", (participant, digest)
+        ).fetchone()
+        if known is not None:
+            if known[0] != key.request:
+                raise IdempotencyError("The Idempotency-Key was used for another request.")
+            return [Kept(NoticeId(known[1]), created=False)]
+    (waiting,) = tx.connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE state IN ('kept', 'sealed') LIMIT ?)", (MOST_WAITING,)
+    ).fetchone()
+    if waiting >= MOST_WAITING:
+        raise Error("Too many notices wait to be sent.", problem="storage-full")
+    kept = []
+    for notice_id, draft in drafts:
+        tx.connection.execute(
+            "INSERT INTO outbox (id, participant, act, state, series, ref, accepted_at, draft)"
+            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?)",
+            (notice_id, participant, draft.act, series, ref, at, tx.seal(DRAFT, notice_id, draft.encode())),
+        )
+        kept.append(Kept(notice_id, created=True))
+    if key is not None:
+        tx.connection.execute("DELETE FROM idempotency WHERE at < ?", (at - KEY_KEPT_MS,))
+        tx.connection.execute(
+            "INSERT INTO idempotency (participant, key, request, id, at) VALUES (?, ?, ?, ?, ?)",
+            (participant, digest, key.request, kept[0].notice_id, at),
+        )
+    return kept
+
+
+def waiting(tx: Transaction, participant: ParticipantId, *, after: int, limit: int) -> list[Entry]:
+    """Return up to `limit` entries that wait, behind `after`, in the order of acceptance."""
+    rows = tx.connection.execute(
+        "SELECT seq, id, state, series, draft, notice_id, recipients, attempts, statement, proof, sealed FROM outbox"
+        " WHERE participant = ? AND state IN ('kept', 'sealed') AND seq > ? ORDER BY seq LIMIT ?",
+        (participant, after, limit),
+    )
+    return [_entry(tx, participant, row) for row in rows]
+
+
+def _entry(tx: Transaction, participant: ParticipantId, row: Columns) -> Entry:
+    seq, name, state, series, draft, notice_id, recipients, attempts, statement, proof, sealed = row
+    parts = None
+    if state == State.SEALED:
+        parts = Parts(
+            notice_id,
+            tx.open(STATEMENT, seq, statement),
+            tx.open(PROOF, seq, proof),
+            tx.open_or_none(SEALED, seq, sealed),
+        )
+    return Entry(
+        seq=seq,
+        id=name,
+        participant=participant,
+        state=State(state),
+        series=series,
+        draft=Draft.parse(tx.open(DRAFT, name, draft)),
+        addressed=Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients)),
+        attempts=attempts,
+        parts=parts,
+    )
+
+
+def keep_sealed(tx: Transaction, sealings: Sequence[Sealing], *, at: int) -> None:
+    """Fix the bytes of entries before they are first sent: from now on these are sent, unchanged, until answered."""
+    for item in sealings:
+        parts = item.parts
+        changed = tx.connection.execute(
+            "UPDATE outbox SET state = 'sealed', notice_id = ?, recipients = ?, statement = ?, statement_digest = ?,"
+            " proof = ?, sealed = ?, sealed_at = ? WHERE seq = ? AND state = 'kept'",
+            (
+                parts.notice_id,
+                tx.seal(RECIPIENTS, item.seq, item.addressed.encode()),
+                tx.seal(STATEMENT, item.seq, parts.statement),
+                hashlib.sha256(parts.statement).digest(),
+                tx.seal(PROOF, item.seq, parts.proof),
+                None if parts.sealed is None else tx.seal(SEALED, item.seq, parts.sealed),
+                at,
+                item.seq,
+            ),
+        ).rowcount
+        if changed != 1:
+            raise RuntimeError("only an entry that is kept can be sealed")
+        tx.connection.execute("INSERT INTO alias (notice_id, seq) VALUES (?, ?)", (parts.notice_id, item.seq))
+
+
+def mark_published(tx: Transaction, publications: Sequence[Publication]) -> None:
+    """Record receipts; a published correction or recall changes what it is about in the same commit."""
+    for item in publications:
+        tx.connection.execute(
+            "UPDATE outbox SET state = 'published', receipt = ?, ledger_index = ?, published_at = ?, problem = NULL,"
+            " proof = NULL, sealed = NULL WHERE seq = ? AND state = 'sealed'",
+            (item.receipt, item.index, item.at, item.seq),
+        )
+        tx.connection.execute(
+            "UPDATE outbox SET state = CASE act.act WHEN 'recall' THEN 'recalled' ELSE 'corrected' END"
+            " FROM (SELECT act, ref FROM outbox WHERE seq = ?) AS act"
+            " WHERE outbox.id = act.ref AND outbox.state IN ('published', 'corrected')",
+            (item.seq,),
+        )
+
+
+def mark_refused(tx: Transaction, seq: int, trouble: Trouble, refusal: str | None) -> None:
+    """Record that an entry is refused for good; its statement and the broker's word stay."""
+    _end(tx, seq, State.REFUSED, trouble, refusal)
+
+
+def give_back(tx: Transaction, seq: int, trouble: Trouble, addressed: Addressed, refusal: str | None = None) -> None:
+    """Give an entry back to its drafter, who finds there what would have to change."""
+    tx.connection.execute(
+        "UPDATE outbox SET recipients = ? WHERE seq = ?", (tx.seal(RECIPIENTS, seq, addressed.encode()), seq)
+    )
+    _end(tx, seq, State.RETURNED, trouble, refusal)
+
+
+def mark_expired(tx: Transaction, seq: int, trouble: Trouble, refusal: str | None = None) -> None:
+    """Record that an entry's own expiry came before it could be published."""
+    _end(tx, seq, State.EXPIRED, trouble, refusal)
+
+
+def _end(tx: Transaction, seq: int, state: State, trouble: Trouble, refusal: str | None) -> None:
+    tx.connection.execute(
+        "UPDATE outbox SET state = ?, problem = ?, refusal = coalesce(?, refusal), proof = NULL, sealed = NULL"
+        " WHERE seq = ? AND state IN ('kept', 'sealed')",
+        (state, _problem(tx, seq, trouble), refusal, seq),
+    )
+
+
+def free(tx: Transaction, seq: int, trouble: Trouble, addressed: Addressed, refusal: str) -> None:
+    """Let an entry be sealed anew after a definite refusal; `addressed.left_out` will not be considered again."""
+    tx.connection.execute(
+        "UPDATE outbox SET state = 'kept', recipients = ?, problem = ?, refusal = ?, proof = NULL, sealed = NULL,"
+        " attempts = attempts + 1 WHERE seq = ? AND state = 'sealed'",
+        (tx.seal(RECIPIENTS, seq, addressed.encode()), _problem(tx, seq, trouble), refusal, seq),
+    )
+
+
+def postpone(tx: Transaction, seq: int, trouble: Trouble) -> None:
+    """Note why an entry still waits."""
+    tx.connection.execute(
+        "UPDATE outbox SET attempts = attempts + 1, problem = ? WHERE seq = ? AND state IN ('kept', 'sealed')",
+        (_problem(tx, seq, trouble), seq),
+    )
+
+
+def mark_erased(tx: Transaction, notice_id: NoticeId, reason: str) -> None:
+    """Note that the ledger says that a notice's body has gone because its time was over."""
+    if reason == "expired":
+        tx.connection.execute(
+            "UPDATE outbox SET state = 'expired' WHERE notice_id = ? AND state IN ('published', 'corrected')",
+            (notice_id,),
+        )
+
+
+def mark_acknowledged(
+    tx: Transaction, sender: ParticipantId, by: ParticipantId, notice_id: NoticeId, digest: bytes, *, at: int
+) -> bool:
+    """Record that a recipient has acknowledged an own notice; say whether there is such a notice and recipient."""
+    row = tx.connection.execute(
+        "SELECT outbox.seq, recipients FROM alias JOIN outbox USING (seq)"
+        " WHERE alias.notice_id = ? AND participant = ? AND statement_digest = ? AND receipt IS NOT NULL",
+        (notice_id, sender, digest),
+    ).fetchone()
+    if row is None:
+        return False
+    seq, recipients = row
+    addressed = Addressed.parse(tx.open(RECIPIENTS, seq, recipients))
+    for place, item in enumerate(addressed.sealed):
+        if item.participant == by:
+            tx.connection.execute(
+                "INSERT INTO acknowledged (seq, place, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (seq, place, at)
+            )
+            return True
+    return False
+
+
+def own(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> Own | None:
+    """Return a participant's own published notice, by any id that it had."""
+    row = tx.connection.execute(
+        "SELECT outbox.seq, id, outbox.notice_id, state, draft, recipients FROM alias JOIN outbox USING (seq)"
+        " WHERE alias.notice_id = ? AND participant = ? AND receipt IS NOT NULL",
+        (notice_id, participant),
+    ).fetchone()
+    if row is None:
+        return None
+    seq, name, newest, state, draft, recipients = row
+    content = Draft.parse(tx.open(DRAFT, name, draft))
+    return Own(
+        seq=seq,
+        id=NoticeId(name),
+        notice_id=NoticeId(newest),
+        state=State(state),
+        draft=content,
+        thread=content.thread or NoticeId(newest),
+        addressed=Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients)),
+    )
+
+
+def pending_about(tx: Transaction, name: NoticeId, act: str) -> NoticeId | None:
+    """Return the outbox id of an act about an own notice that waits or is published already."""
+    row = tx.connection.execute(
+        "SELECT id FROM outbox WHERE ref = ? AND act = ? AND state IN ('kept', 'sealed', 'published')"
+        " ORDER BY seq DESC LIMIT 1",
+        (name, act),
+    ).fetchone()
+    return None if row is None else NoticeId(row[0])
+
+
+_BY_ID: Final = (
+    "SELECT * FROM outcome WHERE participant = ?"
+    " AND (id = ? OR seq = (SELECT seq FROM alias WHERE alias.notice_id = ?))"
+)
+_ALL: Final = "SELECT * FROM outcome WHERE participant = ? AND seq > ? ORDER BY seq LIMIT ?"
+_OF_STATE: Final = "SELECT * FROM outcome WHERE participant = ? AND seq > ? AND state = ? ORDER BY seq LIMIT ?"
+
+
+def status(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> NoticeStatus | None:
+    """Return what became of an entry, by its id or any notice id that it was sealed under."""
+    row = tx.connection.execute(_BY_ID, (participant, notice_id, notice_id)).fetchone()
+    return None if row is None else _status(tx, row)
+
+
+def statuses(
+    tx: Transaction, participant: ParticipantId, *, after: int, limit: int, state: State | None
+) -> tuple[list[NoticeStatus], int]:
+    """Return statuses behind the cursor `after`, in the order of acceptance, and the next cursor."""
+    if state is None:
+        rows = tx.connection.execute(_ALL, (participant, after, limit)).fetchall()
+    else:
+        rows = tx.connection.execute(_OF_STATE, (participant, after, state.value, limit)).fetchall()
+    return [_status(tx, row) for row in rows], rows[-1][0] if rows else after
+
+
+def _status(tx: Transaction, row: Columns) -> NoticeStatus:
+    seq, name, participant, act, state, accepted_at, draft_cell, notice_id, recipients = row[:9]
+    sealed_at, attempts, published_at, index, receipt, problem, refusal = row[9:]
+    draft = Draft.parse(tx.open(DRAFT, name, draft_cell))
+    addressed = Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients))
+    acknowledged = dict(tx.connection.execute("SELECT place, at FROM acknowledged WHERE seq = ?", (seq,)))
+    newest: NoticeId = notice_id or name
+    aliases = [item for (item,) in tx.connection.execute("SELECT notice_id FROM alias WHERE seq = ?", (seq,))]
+    trouble = tx.open_or_none(PROBLEM, seq, problem)
+    return NoticeStatus(
+        id=name,
+        notice_id=newest,
+        aliases=tuple(sorted(item for item in aliases if item != newest)),
+        participant=participant,
+        act=act,
+        state=State(state),
+        topic=draft.topic,
+        label=draft.label,
+        ref=draft.ref,
+        thread=draft.thread or (newest if draft.label is not None else None),
+        expires_at=draft.expires_at,
+        accepted_at=_time(accepted_at),
+        sealed_at=None if sealed_at is None else _time(sealed_at),
+        published_at=None if published_at is None else _time(published_at),
+        attempts=attempts,
+        receipt=receipt,
+        index=index,
+        recipients=tuple(
+            Addressee(item.participant, item.via, _time(acknowledged[place]) if place in acknowledged else None)
+            for place, item in enumerate(addressed.sealed)
+        ),
+        left_out=addressed.left_out,
+        problem=None if trouble is None else Trouble.from_json(orjson.loads(trouble)),
+        refusal=refusal,
+        corrected_by=pending_about(tx, name, "correct"),
+        recalled_by=pending_about(tx, name, "recall"),
+    )
+
+
+def counts(tx: Transaction) -> dict[tuple[ParticipantId, State], int]:
+    """Return how many entries there are by participant and state."""
+    rows = tx.connection.execute("SELECT participant, state, count(*) FROM outbox GROUP BY participant, state")
+    return {(ParticipantId(who), State(state)): number for who, state, number in rows}
+
+
+def _problem(tx: Transaction, seq: int, trouble: Trouble) -> bytes:
+    return tx.seal(PROBLEM, seq, orjson.dumps(trouble.to_json()))
+
+
+def _time(milliseconds: int) -> Time:
+    return from_seconds(milliseconds // 1000)

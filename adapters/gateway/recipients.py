@@ -1,0 +1,195 @@
+"""Choose the recipients of a statement that is about to be sealed: who is concerned, who may have it, under which key.
+
+An `issue` goes to those named and to the verified subscribers of its topic whom the rules allow; a correction or recall
+to everybody who has what it is about. A denied subscriber is left out and reported; a denied one that a person named
+gives the notice back to that person. Pure: the same network, draft and moment give the same choice.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from adapters.gateway.draft import Draft
+from adapters.gateway.network import SENDER, Network
+from adapters.gateway.outbox import Addressed
+from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, Trouble, Via
+from keys.directory.directory import Moment
+from keys.directory.records import SealingRecord
+from schemas.ids import ParticipantId, role_of
+from schemas.problems import PROBLEMS
+from schemas.rules.decide import decide
+from schemas.rules.facts import Action, Facts, Party
+from schemas.rules.verdict import Verdict
+
+NO_KEY: Final = "It has no sealing key in force."
+UNKNOWN: Final = "The directory has no such participant."
+CLOCK: Final = "A notice with a clock goes to its State's focal point as well, which may not have it."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who gets a statement, under which keys, and who does not; with a `trouble` it must not be sealed.
+
+    `publish` is the verdict on the sender, None for acts that are not decided on.
+    """
+
+    keys: tuple[SealingRecord, ...]
+    addressed: Addressed
+    considered: tuple[Considered, ...]
+    publish: Verdict | None
+    trouble: Trouble | None
+
+
+@dataclass(slots=True)
+class Chooser:
+    """Chooses for one sender at one place of the log, and remembers verdicts: an import has thousands of one label."""
+
+    network: Network
+    sender: ParticipantId
+    moment: Moment
+    _verdicts: dict[tuple[object, ...], Verdict] = field(default_factory=dict)
+
+    def choose(
+        self, draft: Draft, holders: tuple[ParticipantId, ...] = (), excluded: tuple[LeftOut, ...] = ()
+    ) -> Choice:
+        """Choose for a draft; `holders` have what a correction or recall is about, `excluded` the broker has denied."""
+        party = self.network.parties.get(self.sender)
+        if party is None:
+            return _troubled("enrolment", "The directory does not have this participant yet.")
+        publish = self._decide(draft, party, None) if draft.act in ("issue", "correct") else None
+        if publish is not None and (why := publish.first_denial()) is not None:
+            trouble = _denied((Denial.of(self.sender, why),), "The rules do not let this participant publish it.")
+            return Choice((), Addressed(), (), publish, trouble)
+        if draft.act == "issue":
+            considered = self._issue(draft, party, excluded)
+        elif draft.act == "correct":
+            considered = self._each(draft, party, _others(holders, self.sender), Via.HOLDER)
+            considered = self._with_clock(draft, party, considered, excluded)
+        else:
+            via = Via.HOLDER if draft.act == "recall" else Via.NAMED
+            considered = self._unasked(_others(holders or draft.to, self.sender), via)
+        return self._settle(considered, publish, excluded)
+
+    def _issue(self, draft: Draft, party: Party, excluded: tuple[LeftOut, ...]) -> list[Considered]:
+        assert draft.topic is not None  # an issue has one
+        named = _others(draft.to, self.sender)
+        gone = {item.participant for item in excluded}
+        subscribed = _others(self.network.subscribers(draft.topic), self.sender, but=gone.union(named))
+        considered = self._each(draft, party, named, Via.NAMED)
+        considered += self._each(draft, party, subscribed, Via.SUBSCRIPTION)
+        return self._with_clock(draft, party, considered, excluded)
+
+    def _each(self, draft: Draft, party: Party, who: Collection[ParticipantId], via: Via) -> list[Considered]:
+        return [self._consider(draft, party, one, via) for one in who]
+
+    def _consider(self, draft: Draft, party: Party, who: ParticipantId, via: Via) -> Considered:
+        other = self.network.parties.get(who)
+        if other is None:
+            return Considered(who, via, permitted=False, detail=UNKNOWN, verdict=None)
+        verdict = self._decide(draft, party, other)
+        if (why := verdict.first_denial()) is not None:
+            return Considered(who, via, permitted=False, detail=why.reason_in("en"), verdict=verdict)
+        if self.network.sealing_key(who, self.moment) is None:
+            return Considered(who, via, permitted=False, detail=NO_KEY, verdict=verdict)
+        return Considered(who, via, permitted=True, detail="", verdict=verdict)
+
+    def _unasked(self, who: Collection[ParticipantId], via: Via) -> list[Considered]:
+        """Consider recipients of an act that must never be blocked: whether they have a key is all that counts."""
+        considered = []
+        for one in who:
+            known = one in self.network.parties
+            keyed = known and self.network.sealing_key(one, self.moment) is not None
+            detail = "" if keyed else NO_KEY if known else UNKNOWN
+            considered.append(Considered(one, via, permitted=keyed, detail=detail, verdict=None))
+        return considered
+
+    def _with_clock(
+        self, draft: Draft, party: Party, considered: list[Considered], excluded: tuple[LeftOut, ...]
+    ) -> list[Considered]:
+        """Add each recipient State's focal point where the notice has a clock, so that escalation can open it."""
+        label = draft.label
+        if label is None or (label.reply_due is None and label.urgency not in self.network.rules.clocks):
+            return considered
+        there = {item.participant: item for item in considered}
+        gone = {item.participant for item in excluded}
+        lacking: set[str] = set()
+        for role in sorted({party.role, *(role_of(item.participant) for item in considered if item.permitted)}):
+            point = self.network.focal_point(role)
+            if point is None or point == self.sender or (point in there and there[point].permitted):
+                continue
+            added = self._consider(draft, party, point, Via.FOCAL_POINT)
+            if point in gone or not added.permitted:
+                lacking.add(role)
+            if point not in there and point not in gone:
+                considered = [*considered, added]
+        return [
+            Considered(item.participant, item.via, permitted=False, detail=CLOCK, verdict=item.verdict)
+            if item.permitted and (role_of(item.participant) in lacking or party.role in lacking)
+            else item
+            for item in considered
+        ]
+
+    def _settle(self, considered: list[Considered], publish: Verdict | None, excluded: tuple[LeftOut, ...]) -> Choice:
+        permitted = [item for item in considered if item.permitted]
+        left_out = [item for item in considered if not item.permitted]
+        addressed = Addressed(
+            tuple(Addressee(item.participant, item.via) for item in permitted),
+            (*(LeftOut(item.participant, item.via, item.detail, _why(item)) for item in left_out), *excluded),
+        )
+        own = self.network.sealing_key(self.sender, self.moment)
+        trouble = None
+        # Whom a person named, or who must have it, is for a person to give up.
+        demanded = [item for item in left_out if item.via in (Via.NAMED, Via.HOLDER)]
+        if demanded:
+            trouble = _left_out(demanded)
+        elif own is None:
+            trouble = _trouble("enrolment", "This participant has no sealing key in force yet.")
+        elif not permitted:
+            denied = tuple(item.denied for item in addressed.left_out if item.denied is not None)
+            trouble = _trouble("no-recipients", "Nobody who is concerned may have it.", denied)
+        if trouble is not None or own is None:
+            return Choice((), addressed, tuple(considered), publish, trouble)
+        keys = [self.network.sealing_key(item.participant, self.moment) for item in permitted]
+        return Choice((own, *(key for key in keys if key is not None)), addressed, tuple(considered), publish, None)
+
+    def _decide(self, draft: Draft, sender: Party, recipient: Party | None) -> Verdict:
+        # What is remembered is found by exactly the facts that the decision reads.
+        key: tuple[object, ...] = (draft.act, draft.topic, draft.label, None if recipient is None else recipient.id)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            action: Action = "publish" if recipient is None else "receive"
+            facts = Facts(action, draft.act, draft.topic, draft.label, sender, recipient)
+            verdict = self._verdicts[key] = decide(facts, self.network.rules, evaluator=SENDER)
+        return verdict
+
+
+def _others(
+    who: Collection[ParticipantId] | Iterator[ParticipantId], sender: ParticipantId, but: Collection[ParticipantId] = ()
+) -> list[ParticipantId]:
+    return [one for one in dict.fromkeys(who) if one != sender and one not in but]
+
+
+def _why(item: Considered) -> Denial | None:
+    why = None if item.verdict is None else item.verdict.first_denial()
+    return None if why is None else Denial.of(item.participant, why)
+
+
+def _left_out(items: list[Considered]) -> Trouble:
+    denied = tuple(why for item in items if (why := _why(item)) is not None)
+    if denied:
+        return _denied(denied, f"{len(denied)} of those it must go to may not have it.")
+    names = ", ".join(item.participant for item in items)
+    return _trouble("recipients", f"Cannot be sealed to {names}: {items[0].detail}")
+
+
+def _denied(denied: tuple[Denial, ...], detail: str) -> Trouble:
+    code = "no-profile" if all(item.condition == "no-profile" for item in denied) else "denied"
+    return _trouble(code, detail, denied)
+
+
+def _trouble(code: str, detail: str, denied: tuple[Denial, ...] = ()) -> Trouble:
+    return Trouble(code, detail, PROBLEMS[code].hint, None, denied)
+
+
+def _troubled(code: str, detail: str) -> Choice:
+    return Choice((), Addressed(), (), None, _trouble(code, detail))
