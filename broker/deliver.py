@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import orjson
-from schemas.rules.decide import decide
 
 from broker.publish import EVALUATOR
 from broker.trust import Trust
@@ -17,6 +16,7 @@ from schemas.delivery import Inclusion, RecipientPath, SealedShare, delivery_byt
 from schemas.envelope import SealedNotice
 from schemas.ids import Kid, ParticipantId
 from schemas.record import Record
+from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from schemas.rules.verdict import Determination
 from schemas.statement import Statement

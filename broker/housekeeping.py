@@ -5,29 +5,33 @@ All of it is appended like everything else, so that what changes is data in the 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
-from keys.directory.repository import Repository
 
-from broker.ledger.port import Append, Decision, Entry, Ledger
+from broker.deliver import may_receive
+from broker.ledger.port import Append, Decision, Entry, Ledger, LedgerReader
 from broker.trust import Trust
 from broker.view.store import View
 from keys import digests
+from keys.directory.repository import NewVersion, Repository
 from keys.log import merkle
 from schemas import encoding
 from schemas.encoding import Time, b64encode, from_seconds
 from schemas.errors import Error
 from schemas.event import Boundary, Day, DirectoryVersion, Erasure, Event, Happening
-from schemas.ids import Code, NoticeId, Origin, ParticipantId, Role
-from schemas.leaf import Leaf
+from schemas.ids import Code, NoticeId, Origin, ParticipantId
+from schemas.leaf import Leaf, LeafType
 from schemas.record import Record
 from schemas.rules.compile import Rules, compile_rules, next_boundary
+from schemas.statement import Statement
 
 EVERY_MS: Final = 1000
 TIMESTAMP_EVERY_S: Final = 3600
 ERASE_AT_ONCE: Final = 500
+METADATA: Final = "metadata/"
+TARGETS: Final = "targets/"
 
 log = structlog.get_logger("broker")
 
@@ -50,18 +54,20 @@ class Housekeeping:
         self._repository = repository
         self._ran_at = 0
         self._timestamp_at = 0
+        self._directory = repository.load(now_ms // 1000)
         self._rules: Rules | None = None
         self._trust: Trust | None = None
         # A new ledger has no directory leaf yet: the first version is appended before anything else.
-        if view.state.directory < repository.directory.version:
-            self._append_event(self._directory_version(), now_ms)
+        if view.state.directory < self._directory.version:
+            self._append_event(DirectoryVersion(self._directory.version, b64encode(self._directory.snapshot)), now_ms)
         self._pass_boundary(now_ms)
-        self._erase_left_over()
+        self._ledger.erase(self._view.erased_bodies())
+        self.follow(now_ms)
 
     def trust(self) -> Trust:
         """Return the trust behind the last leaf; the same object as long as nothing moved it."""
         state = self._view.state
-        directory = self._repository.directory
+        directory = self._directory
         revoked = self._view.revoked()
         held = self._trust
         if (
@@ -78,48 +84,62 @@ class Housekeeping:
         return now_ms - self._ran_at >= EVERY_MS or now_ms < self._ran_at
 
     def run(self, now_ms: int) -> bool:
-        """Do a round: boundary, expiry, days, timestamp. Return whether the rules moved."""
+        """Do a round: boundary, expiry, days, snapshot and timestamp. Return whether the rules moved."""
         self._ran_at = now_ms
         moved = self._pass_boundary(now_ms)
         self._expire(now_ms)
         self._close_days(now_ms)
-        if now_ms // 1000 - self._timestamp_at >= TIMESTAMP_EVERY_S:
-            self._ledger.append(Append((), self._repository.renew_timestamp(now_ms // 1000), ()))
-            self._timestamp_at = now_ms // 1000
+        now = now_ms // 1000
+        if self._repository.snapshot_due(now) or now >= self._directory.valid_until:
+            self._take(self._repository.renew_snapshot(now), now_ms)
+            moved = True
+        if now - self._timestamp_at >= TIMESTAMP_EVERY_S:
+            files = self._repository.renew_timestamp(now)
+            self._ledger.append(Append(objects=_objects(files)))
+            self._repository = replace(self._repository, files={**self._repository.files, **files})
+            self._timestamp_at = now
         return moved
 
     def follow(self, now_ms: int) -> None:
-        """Erase what recalls have asked for; called after each change."""
+        """Erase what recalls have asked for, and offer again what new rules allow; called after each change."""
         for notice_id in self._view.recalled_unerased():
+            # A recall takes the corrections of what it recalls along.
+            for child in self._view.children(notice_id):
+                if child.act == "correct" and not child.erased:
+                    self._erase(child.notice_id, Code("recall"), now_ms)
             self._erase(notice_id, Code("recall"), now_ms)
+        self._settle()
 
     def upload_role(
-        self, role: Role, metadata: bytes, targets: Mapping[str, bytes], *, if_match: int | None, now_ms: int
+        self, role: str, metadata: bytes, targets: Mapping[str, bytes], *, if_match: int | None, now_ms: int
     ) -> Uploaded:
         """Take a State's signed role: verify, re-sign snapshot and timestamp, append the leaf. Raises `DirectoryError`."""
         version = self._repository.accept_role(
             role, metadata, targets, if_match=if_match, tree_size=self._view.size, now=now_ms // 1000
         )
-        event = DirectoryVersion(version.directory.version, b64encode(version.snapshot_digest))
-        index = self._append_event(event, now_ms, objects=version.files)
-        # Only now is it in force: an append that failed leaves the repository as it was.
-        self._repository.commit(version)
-        log.info("directory.uploaded", role=role, version=version.directory.version, index=index)
+        index = self._take(version, now_ms)
+        log.info("directory.uploaded", role=role, version=version.snapshot_version, index=index)
         self._pass_boundary(now_ms)
-        return Uploaded(version.directory.version, index)
+        return Uploaded(version.snapshot_version, index)
+
+    def _take(self, version: NewVersion, now_ms: int) -> int:
+        """Append a directory version with its files; only then is it in force."""
+        event = DirectoryVersion(version.snapshot_version, b64encode(version.snapshot_digest))
+        index = self._append_event(event, now_ms, objects=_objects(version.files))
+        # --- crash point: the files are in the ledger, and the next start loads them from there ---
+        self._repository = self._repository.after(version)
+        self._directory = version.directory
+        self._timestamp_at = now_ms // 1000
+        return index
 
     def record_access(self, auditor: ParticipantId, what: str, *, after: int, count: int, now_ms: int) -> None:
         """Keep an auditor's access for the daily digest."""
         at = from_seconds(now_ms // 1000)
         data = _encode_access(at, auditor, what, after, count)
-        self._ledger.append(Append((), {}, (Decision(at[:10], data),)))
-
-    def _directory_version(self) -> DirectoryVersion:
-        directory = self._repository.directory
-        return DirectoryVersion(directory.version, b64encode(directory.snapshot))
+        self._ledger.append(Append(decisions=(Decision(at[:10], data),)))
 
     def _compiled(self, boundary: Time | None) -> Rules:
-        directory = self._repository.directory
+        directory = self._directory
         if self._rules is None or self._rules.version != directory.version:
             self._rules = compile_rules(
                 version=directory.version, boundary=boundary, network=directory.network, laws=directory.laws
@@ -144,15 +164,25 @@ class Housekeeping:
     def _erase(self, notice_id: NoticeId, reason: Code, now_ms: int) -> None:
         digest = self._view.body_digest(notice_id)
         self._append_event(Erasure(notice_id, reason), now_ms)
-        # --- crash point: the leaf says that the body is gone; `_erase_left_over` sees to it at the next start ---
+        # --- crash point: the leaf says that the body is gone; the next start finishes it ---
         if digest is not None:
             self._ledger.erase([digest])
         log.info("notice.erased", notice=notice_id, reason=reason)
 
-    def _erase_left_over(self) -> None:
-        left = [digest for digest in self._view.erased_bodies() if self._ledger.body(digest) is not None]
-        if left:
-            self._ledger.erase(left)
+    def _settle(self) -> None:
+        """Decide again on all that is held, once for each leaf that changed the rules."""
+        changes = (self._view.latest_event(LeafType.DIRECTORY), self._view.latest_event(LeafType.BOUNDARY))
+        index = max((change[0] for change in changes if change is not None), default=0)
+        if self._view.settled >= index:
+            return
+        trust = self.trust()
+        released = []
+        for item in self._view.held():
+            statement = Statement.parse(self._view.record(item.notice.index).document)
+            if may_receive(statement, item.held.participant, trust) is None:
+                released.append((item.held.participant, item.notice.index, index + 1))
+        self._view.release(released)
+        self._view.settle(index)
 
     def _close_days(self, now_ms: int) -> None:
         today = from_seconds(now_ms // 1000)[:10]
@@ -173,11 +203,27 @@ class Housekeeping:
             directory=state.directory,
             boundary=state.boundary,
         )
-        position = self._ledger.append(Append((Entry(record, None),), dict(objects or {}), ()))
+        position = self._ledger.append(Append((Entry(record, None),), objects or {}))
         (applied,) = self._view.apply([(position, record, None)])
         if applied.index is None:
             raise Error(f"An event does not count: {applied.reason}.", problem="unavailable")
         return applied.index
+
+
+def _objects(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {directory_object(name): data for name, data in files.items()}
+
+
+def directory_object(name: str) -> str:
+    """Return the ledger's name for a file of the directory: `metadata/…` or `targets/…`."""
+    return name if name.startswith(TARGETS) else f"{METADATA}{name}"
+
+
+def directory_files(ledger: LedgerReader) -> dict[str, bytes]:
+    """Return all files of the directory as the repository names them."""
+    found = {name.removeprefix(METADATA): ledger.object(name) for name in ledger.object_names(METADATA)}
+    found |= {name: ledger.object(name) for name in ledger.object_names(TARGETS)}
+    return {name: data for name, data in found.items() if data is not None}
 
 
 def _encode_access(at: Time, auditor: ParticipantId, what: str, after: int, count: int) -> bytes:

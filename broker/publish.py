@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import orjson
-from schemas.rules.decide import decide
 
 from broker.trust import Trust
 from keys import digests
@@ -24,6 +23,7 @@ from schemas.leaf import Leaf, LeafType
 from schemas.limits import LIMITS
 from schemas.receipt import Denial, Receipt, Refusal
 from schemas.record import Record
+from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from schemas.rules.verdict import Determination
 from schemas.statement import RevocationBody, Statement, SubscriptionBody

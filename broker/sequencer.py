@@ -6,7 +6,7 @@ receipts, answer. A crash before the append has published nothing; one after it 
 retries finds its receipt (`Repeated`). The event loop only waits. The chunk ends at an open act, for what follows it
 must be decided under what it changed.
 
-Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `note` and `note_size` are written
+Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped` and `failure` are written
 by it and read by anybody (each a reference to an immutable value).
 """
 
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import structlog
 
@@ -70,6 +70,14 @@ Answer = Published | NotPublished
 
 
 @dataclass(frozen=True, slots=True)
+class SignedTree:
+    """The newest checkpoint's note (None before the first) and the size that it is for."""
+
+    note: bytes | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Publish:
     notice_id: NoticeId
     data: bytes
@@ -120,9 +128,9 @@ class Sequencer:
     ) -> None:
         self.origin = origin
         self.trust: Trust = housekeeping.trust()
-        self.note: bytes | None = None
-        self.note_size = 0
+        self.signed = SignedTree(None, 0)
         self.failure: str | None = None
+        self.skipped = 0
         self._ledger = ledger
         self._view = view
         self._signer = signer
@@ -132,7 +140,7 @@ class Sequencer:
         self._quota = Quota()
         self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
-        self._signed_at = 0
+        self.signed_at = 0
         self._listeners: list[Callable[[], None]] = []
 
     # --- called from the event loop ---
@@ -171,7 +179,7 @@ class Sequencer:
         """Run a function in the ledger thread and return its result or raise its error."""
         answer: Future[object] = Future()
         self._put(_Call(run, answer))
-        return await asyncio.wrap_future(answer)  # type: ignore[return-value]
+        return cast("T", await asyncio.wrap_future(answer))
 
     def _put(self, job: _Publish | _Call) -> None:
         if not self._thread.is_alive():
@@ -199,7 +207,7 @@ class Sequencer:
         self._sign()
 
     def _take(self) -> list[_Publish | _Call | None]:
-        pending = self._view.size > self.note_size
+        pending = self._view.size > self.signed.size
         try:
             jobs = [self._jobs.get(timeout=SIGN_EVERY_MS / 1000 if pending else TICK_S)]
         except queue.Empty:
@@ -271,7 +279,7 @@ class Sequencer:
         try:
             if accepted or decisions:
                 entries = tuple(Entry(outcome.record, outcome.body) for outcome in accepted)
-                position = self._ledger.append(Append(entries, {}, decisions))
+                position = self._ledger.append(Append(entries, decisions=decisions))
                 # --- the commit point: from here on the accepted statements are published ---
                 items = [(position + number, entry.record, entry.body) for number, entry in enumerate(entries)]
                 results = self._view.apply(items)
@@ -295,6 +303,7 @@ class Sequencer:
             return NotPublished(outcome.error, outcome.denied, refusal)
         result = applied[outcome.record.leaf.digest]
         if result.index is None:
+            self.skipped += 1
             # The one writer decides under what is in force, so only a clock that ran back brings us here.
             return NotPublished(OverloadedError(f"The record does not count: {result.reason}."), (), None)
         return Published(self._receipt(result.index, outcome.record), created=True)
@@ -320,10 +329,8 @@ class Sequencer:
 
     def _sign_when_due(self, *, idle: bool) -> None:
         now_ms = self._clock.now_ms()
-        pending = self._view.size > self.note_size
-        if (pending and (idle or now_ms - self._signed_at >= SIGN_EVERY_MS)) or self._signer.renewal_due(
-            now_ms // 1000
-        ):
+        pending = self._view.size > self.signed.size
+        if (pending and (idle or now_ms - self.signed_at >= SIGN_EVERY_MS)) or self._signer.renewal_due(now_ms // 1000):
             self._sign()
 
     def _sign(self) -> None:
@@ -334,8 +341,8 @@ class Sequencer:
         except Error as error:
             self._fail(error)
             return
-        self._signed_at = now_ms
-        self.note, self.note_size = note, size
+        self.signed_at = now_ms
+        self.signed = SignedTree(note, size)
         for listener in self._listeners:
             listener()
 

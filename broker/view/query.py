@@ -30,3 +30,7 @@ class Query:
         if not records or records[0][0] != position:
             raise LedgerUnavailableError("The ledger has no record where the view knows one.")
         return records[0][1]
+
+    def stored_object(self, name: str) -> bytes | None:
+        """Return an object of the ledger by its name, such as a file of the directory."""
+        return self._reader.object(name)

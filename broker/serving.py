@@ -1,0 +1,357 @@
+"""The broker behind its HTTP interface: the sequencer for what changes, a reader of the view for what is asked.
+
+Implements `broker.http.service.Service`. Lives on the event loop: the view's reader is the loop's own, and work on a page is
+done in pieces, so that other requests get their turn.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from broker.clock import Clock
+from broker.deliver import Withheld, deliver
+from broker.housekeeping import Housekeeping
+from broker.http.service import (
+    AuditedStatement,
+    AuditPage,
+    DirectoryLeaf,
+    FeedPage,
+    HeldNotice,
+    LogObject,
+    Subscription,
+)
+from broker.sequencer import Answer, NotPublished, Sequencer
+from broker.telemetry import Figures
+from broker.trust import Trust
+from broker.view.held import Held
+from broker.view.statements import StatementRow
+from broker.view.store import View, ViewReader
+from keys.log.proof import Proof, encode
+from keys.log.tiles import Tile
+from schemas.delivery import Inclusion
+from schemas.errors import Error
+from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state
+from schemas.leaf import EVENTS
+from schemas.rules.decide import decide
+from schemas.rules.facts import Facts
+
+PIECE: Final = 8
+"""Deliveries that are made before other requests get their turn."""
+
+FRESH_MS: Final = 5000
+"""How old a checkpoint over an unsigned leaf may be before the broker says that it is not ready."""
+
+
+class Serving:
+    """Answer what the HTTP interface asks."""
+
+    def __init__(self, sequencer: Sequencer, housekeeping: Housekeeping, view: View, clock: Clock) -> None:
+        self.origin: Origin = sequencer.origin
+        self._sequencer = sequencer
+        self._housekeeping = housekeeping
+        self._view = view
+        self._clock = clock
+        self._reader: ViewReader | None = None
+        self._waiting: set[asyncio.Event] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._alarms: dict[str, int] = {}
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Open the loop's reader and start the ledger thread."""
+        self._loop = asyncio.get_running_loop()
+        self._reader = self._view.reader()
+        self._sequencer.on_checkpoint(self._announce)
+        await self._loop.run_in_executor(None, self._sequencer.start)
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Release who waits, finish what is queued, close the reader; within a bound."""
+        self._stopping = True
+        self._wake()
+        await asyncio.get_running_loop().run_in_executor(None, self._sequencer.stop, seconds)
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    @property
+    def trust(self) -> Trust:
+        """Return the trust behind the last leaf."""
+        return self._sequencer.trust
+
+    @property
+    def size(self) -> int:
+        """Return the number of leaves, signed or not."""
+        return self._view.size
+
+    @property
+    def note(self) -> bytes | None:
+        """Return the newest signed checkpoint."""
+        return self._sequencer.signed.note
+
+    @property
+    def note_size(self) -> int:
+        """Return the number of leaves under it."""
+        return self._sequencer.signed.size
+
+    @property
+    def _view_of_loop(self) -> ViewReader:
+        if self._reader is None:
+            raise Error("The broker is stopping.", problem="unavailable")
+        return self._reader
+
+    def now_ms(self) -> int:
+        """Return the broker's Unix milliseconds."""
+        return self._clock.now_ms()
+
+    async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
+        """Publish one envelope."""
+        answer = await self._sequencer.publish(notice_id, data)
+        if isinstance(answer, NotPublished) and answer.error.code == "fork":
+            self._alarms["fork"] = self._alarms.get("fork", 0) + 1
+        return answer
+
+    # Waiting
+
+    async def wait_checkpoint(self, size_above: int, seconds: float) -> None:
+        """Return when a checkpoint of more than `size_above` leaves is out, the time is over, or the service stops."""
+        if self.note_size > size_above or self._stopping:
+            return
+        event = asyncio.Event()
+        self._waiting.add(event)
+        try:
+            async with asyncio.timeout(seconds):
+                while self.note_size <= size_above and not self._stopping:
+                    event.clear()
+                    await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._waiting.discard(event)
+
+    def _announce(self) -> None:
+        """Wake the loop; called by the ledger thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        for event in self._waiting:
+            event.set()
+
+    # Delivering
+
+    async def feed(self, caller: ParticipantId, after: int, limit: int, topic: Pattern) -> FeedPage:
+        """Return a page of the caller's feed; what the rules withhold is durably held before the cursor passes it."""
+        signed, trust, reader = self._sequencer.signed, self.trust, self._view_of_loop
+        kids = self._kids(caller, trust)
+        wanted = None if topic == "*.*" else topic
+        offers = reader.offers(kids, caller, after, limit, wanted, signed.size)
+        deliveries: list[bytes] = []
+        withheld: list[Held] = []
+        for number, offer in enumerate(offers):
+            if number % PIECE == PIECE - 1:
+                await asyncio.sleep(0)
+            row = reader.by_index(offer.index)
+            made = None if row is None else self._deliver(row, caller, kids, trust)
+            if isinstance(made, Withheld):
+                withheld.append(Held(caller, offer.index, signed.size, made.why))
+            elif made is not None:
+                deliveries.append(made)
+        if withheld:
+            await self._sequencer.call(lambda: self._hold(withheld, trust))
+        following = offers[-1].number if len(offers) >= limit else max(after, signed.size)
+        return FeedPage(following, signed.size, deliveries)
+
+    def _hold(self, withheld: list[Held], trust: Trust) -> None:
+        if self._sequencer.trust.version != trust.version:
+            # The rules have changed since the decision: whoever asked asks again, under the new ones.
+            raise Error("The rules have just changed.", problem="unavailable")
+        self._view.hold(withheld)
+
+    def _deliver(
+        self, row: StatementRow, caller: ParticipantId, kids: frozenset[Kid], trust: Trust
+    ) -> bytes | Withheld | None:
+        reader, signed = self._view_of_loop, self._sequencer.signed
+        body = reader.body(row)
+        if body is None or signed.note is None or row.index >= signed.size:
+            return None
+        record = reader.record(row.index)
+        path = reader.inclusion(row.index, signed.size)
+        inclusion = Inclusion(record.leaf.received_at, row.index, signed.size, path, signed.note)
+        return deliver(record, body, inclusion, caller, kids, trust)
+
+    async def held(self, caller: ParticipantId) -> Sequence[HeldNotice]:
+        """Return what is kept from the caller, in the order of the ledger."""
+        return [
+            HeldNotice(
+                notice_id=item.notice.notice_id,
+                index=item.notice.index,
+                sender=item.notice.sender,
+                topic=item.notice.topic,
+                since=item.held.since,
+                why=item.held.why,
+            )
+            for item in self._view_of_loop.held(caller)
+        ]
+
+    async def delivery(self, caller: ParticipantId, notice_id: NoticeId) -> bytes | None:
+        """Return the caller's delivery of a notice; None where there is nothing for the caller."""
+        row = self._view_of_loop.by_notice(notice_id)
+        if row is None:
+            return None
+        made = self._deliver(row, caller, self._kids(caller, self.trust), self.trust)
+        if isinstance(made, Withheld):
+            raise Error(f"The rules withhold it: condition {made.why.condition}.", problem="forbidden")
+        return made
+
+    async def proof_text(self, caller: ParticipantId, notice_id: NoticeId) -> bytes | None:
+        """Return the `.tlog-proof` of a notice's leaf; None where there is nothing for the caller."""
+        reader, signed = self._view_of_loop, self._sequencer.signed
+        row = reader.by_notice(notice_id)
+        if row is None or signed.note is None or row.index >= signed.size or not self._may_see(row, caller):
+            return None
+        return encode(Proof(row.index, reader.inclusion(row.index, signed.size), signed.note))
+
+    @staticmethod
+    def _kids(who: ParticipantId, trust: Trust) -> frozenset[Kid]:
+        participant = trust.directory.participant(who)
+        return frozenset() if participant is None else frozenset(kid for key in participant.keys for kid in key.kids)
+
+    def _may_see(self, row: StatementRow, caller: ParticipantId) -> bool:
+        """Say whether a statement is the caller's to see: open acts are everybody's."""
+        if row.body_digest is None or row.sender == caller:
+            return True
+        if self._view_of_loop.holders(row.notice_id) & self._kids(caller, self.trust):
+            return True
+        mandate = self._mandate(caller)
+        return mandate is not None and (not mandate or bool(mandate & self._concerned(row)))
+
+    def _concerned(self, row: StatementRow) -> frozenset[Role]:
+        directory = self.trust.directory
+        owners = (directory.owner(kid) for kid in self._view_of_loop.holders(row.notice_id))
+        parties = self.trust.parties
+        return frozenset(parties[who].role for who in (row.sender, *owners) if who is not None)
+
+    # Open acts, log, directory
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        """Return the folded subscriptions."""
+        reader, found = self._view_of_loop, []
+        for item in reader.subscriptions():
+            record = reader.record(item.index)
+            found.append(Subscription(item.participant, item.pattern, item.index, record.document, record.proof or b""))
+        return found
+
+    async def log_object(self, digest: bytes, caller: ParticipantId | None) -> LogObject | None:
+        """Return what stands behind a leaf's digest, for a caller or for anybody; None where there is nothing for it."""
+        reader = self._view_of_loop
+        found = reader.object(digest)
+        if found is None:
+            return None
+        index, record = found
+        if record.leaf.type not in EVENTS:
+            row = reader.by_index(index)
+            if caller is None or row is None or not self._may_see(row, caller):
+                return None
+        return LogObject(record.document, record.proof)
+
+    async def tile(self, tile: Tile) -> bytes | None:
+        """Return a tile's hashes; None where the newest checkpoint's tree does not have it."""
+        if ((tile.index << 8) + tile.width) << (8 * tile.level) > self.note_size:
+            return None
+        return self._view_of_loop.tile(tile.level, tile.index, tile.width)
+
+    async def entries(self, tile: Tile) -> bytes | None:
+        """Return the bundle of entries beside a tile of level 0."""
+        if (tile.index << 8) + tile.width > self.note_size:
+            return None
+        return self._view_of_loop.entries(tile.index, tile.width)
+
+    async def directory_file(self, name: str) -> bytes | None:
+        """Return a file of the directory by its path, such as `metadata/timestamp.json`."""
+        return self._view_of_loop.stored_object(name)
+
+    async def upload_role(
+        self, role: str, metadata: bytes, targets: Mapping[str, bytes], if_match: int
+    ) -> DirectoryLeaf:
+        """Take a role's signed metadata and targets into the directory; raise `Error`."""
+        uploaded = await self._sequencer.call(
+            lambda: self._housekeeping.upload_role(role, metadata, targets, if_match=if_match, now_ms=self.now_ms())
+        )
+        return DirectoryLeaf(uploaded.version, uploaded.index)
+
+    # Auditors
+
+    def _mandate(self, caller: ParticipantId) -> frozenset[Role] | None:
+        """Return the roles whose statements an auditor may read, empty for all of them; None where it is no auditor."""
+        party = self.trust.parties.get(caller)
+        if party is None or (party.kind != "auditor" and "auditor" not in party.roles):
+            return None
+        own = party if is_state(party.role) else None
+        facts = Facts("audit", "audit", None, None, party, own)
+        if not decide(facts, self.trust.rules, evaluator="broker").permitted:
+            return None
+        return frozenset() if own is None else frozenset({party.role})
+
+    async def audit_page(self, caller: ParticipantId, after: int, limit: int) -> AuditPage:
+        """Return a page of statements, having recorded the access; raise `Error` where the caller has no mandate."""
+        mandate = self._mandate(caller)
+        if mandate is None:
+            raise Error("Only auditors may list statements.", problem="forbidden")
+        kids: set[Kid] = set()
+        for who, party in self.trust.parties.items():
+            if party.role in mandate:
+                kids |= self._kids(who, self.trust)
+        rows = self._view_of_loop.page_for_audit(after, limit, mandate or None, kids, self.note_size)
+        await self._sequencer.call(
+            lambda: self._housekeeping.record_access(
+                caller, "statements", after=after, count=len(rows), now_ms=self.now_ms()
+            )
+        )
+        following = rows[-1].index + 1 if len(rows) >= limit else max(after, self.note_size)
+        return AuditPage(
+            following,
+            [
+                AuditedStatement(
+                    index=row.index,
+                    leaf=row.record.leaf.encode(),
+                    statement=row.record.document,
+                    proof=row.record.proof or b"",
+                    body_digest=row.record.body_digest,
+                    erased=row.erased,
+                )
+                for row in rows
+            ],
+        )
+
+    # Health
+
+    def readiness(self) -> Sequence[str]:
+        """Return why the service is not ready, in words without particulars; nothing when it is."""
+        reasons = []
+        if not self._sequencer.alive:
+            reasons.append("the ledger thread has stopped")
+        if self._sequencer.failure is not None:
+            reasons.append(f"the last attempt to write failed: {self._sequencer.failure}")
+        if self.note is None:
+            reasons.append("no checkpoint is signed yet")
+        elif self.size > self.note_size and self.now_ms() - self._sequencer.signed_at > FRESH_MS:
+            reasons.append("the newest leaves are not signed")
+        return reasons
+
+    def figures(self) -> Figures:
+        """Return what the metrics show of ledger and view."""
+        trust = self.trust
+        return Figures(
+            gauges={
+                "tree_size": self.size,
+                "checkpoint_size": self.note_size,
+                "checkpoint_age_seconds": max(0.0, (self.now_ms() - self._sequencer.signed_at) / 1000),
+                "directory_version": trust.directory.version,
+                "participants": len(trust.parties),
+                "revoked_keys": len(trust.revoked),
+                "queue": self._sequencer.backlog,
+                "ready": int(not self.readiness()),
+            },
+            counters={"skipped_records": self._sequencer.skipped},
+            alarms={**self._alarms, **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable}},
+        )
