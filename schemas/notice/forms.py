@@ -71,12 +71,6 @@ def _date(text: str) -> str:
     return text
 
 
-def _time(text: str) -> str:
-    if not is_time(text):
-        refuse("Must be a calendar time YYYY-MM-DDTHH:MM:SSZ.")
-    return text
-
-
 def _when(text: str) -> str:
     if not is_time(text) and not is_time(f"{text}T00:00:00Z"):
         refuse("Must be a calendar date YYYY-MM-DD or time YYYY-MM-DDTHH:MM:SSZ.")
@@ -174,12 +168,6 @@ Latitude = Annotated[
 
 Date = Annotated[
     str, AfterValidator(_date), WithJsonSchema({"type": "string", "format": "date", "description": "YYYY-MM-DD"})
-]
-
-Time = Annotated[
-    str,
-    AfterValidator(_time),
-    _json("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z", "YYYY-MM-DDTHH:MM:SSZ", longest=20),
 ]
 
 When = Annotated[
