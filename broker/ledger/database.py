@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from broker.ledger.files import make_private
 from broker.ledger.port import LedgerUnavailableError, StorageFullError
 
 BUSY_S: Final = 5.0
@@ -34,17 +35,6 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
             )
         os.close(make_private(path))
         return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-
-
-def make_private(path: Path) -> int:
-    """Open a file that only its owner can read and write, making it where it is missing; return its descriptor.
-
-    SQLite's own files beside it get the same permissions. Raises `LedgerUnavailableError`.
-    """
-    try:
-        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError:
-        raise LedgerUnavailableError("The store's file cannot be opened for writing.") from None
 
 
 @contextmanager

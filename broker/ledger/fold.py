@@ -87,16 +87,12 @@ class Seen(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A record that is leaf `index`: the state behind it, the nodes that became complete (level, n, hash), what it says.
-
-    Exactly one of `statement` and `event` is there.
-    """
+    """A record that is leaf `index`: the state behind it, the nodes that became complete (level, n, hash), what it says."""
 
     state: FoldState
     index: LedgerIndex
     nodes: list[tuple[int, int, bytes]]
-    statement: Statement | None
-    event: Event | None
+    what: Statement | Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +128,7 @@ def _fold_statement(state: FoldState, record: Record, seen: Seen) -> Counted | S
         return Skipped(Reason.KNOWN)
     if record.directory != state.directory or record.boundary != state.boundary:
         return Skipped(Reason.RULES)
-    return _count(state, record, statement=statement)
+    return _count(state, record, statement)
 
 
 def _fold_event(state: FoldState, record: Record, seen: Seen) -> Counted | Skipped:
@@ -149,7 +145,7 @@ def _fold_event(state: FoldState, record: Record, seen: Seen) -> Counted | Skipp
     if event.origin != state.origin:
         return Skipped(Reason.ORIGIN)
     after = _after(state, event, seen)
-    return Skipped(after) if isinstance(after, Reason) else _count(after, record, event=event)
+    return Skipped(after) if isinstance(after, Reason) else _count(after, record, event)
 
 
 def _after(state: FoldState, event: Event, seen: Seen) -> FoldState | Reason:
@@ -167,9 +163,7 @@ def _after(state: FoldState, event: Event, seen: Seen) -> FoldState | Reason:
             return Reason.DAY if seen.day(day) else state
 
 
-def _count(
-    state: FoldState, record: Record, *, statement: Statement | None = None, event: Event | None = None
-) -> Counted:
+def _count(state: FoldState, record: Record, what: Statement | Event) -> Counted:
     frontier, nodes = append_nodes(state.frontier, leaf_hash(record.leaf.encode()))
     after = FoldState(
         state.origin,
@@ -179,4 +173,4 @@ def _count(
         state.key_number,
         max(state.newest, record.leaf.received_at),
     )
-    return Counted(after, LedgerIndex(state.size), nodes, statement, event)
+    return Counted(after, LedgerIndex(state.size), nodes, what)

@@ -5,17 +5,16 @@ bodies are overwritten (`secure_delete`), and the write-ahead log that held them
 system. Whoever can write the file can change it; `fsck` and the signer's own head find that, this module does not.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from broker.ledger.database import connect, explained, make_private, transaction
+from broker.ledger.database import connect, explained, transaction
+from broker.ledger.files import lock
 from broker.ledger.port import (
     Append,
-    LedgerUnavailableError,
     StoredBody,
     StoreMismatchError,
     StoreVersionError,
@@ -229,17 +228,6 @@ class SqliteLedger(_Reads):
         """Close the file and let another process have it."""
         super().close()
         os.close(self._lock)
-
-
-def lock(path: Path) -> int:
-    """Lock a file for this process until the descriptor is closed; raise `LedgerUnavailableError` when another has it."""
-    descriptor = make_private(path)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise LedgerUnavailableError("Another process has the store open.") from None
-    return descriptor
 
 
 def _is_new(db: sqlite3.Connection) -> bool:

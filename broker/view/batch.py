@@ -59,10 +59,10 @@ class Batch:
         index = counted.index
         self._leaves.append((index, position, record.leaf.encode()))
         self._nodes += [(node_id(level, n), node) for level, n, node in counted.nodes]
-        if counted.statement is not None:
-            self._add_statement(index, record, counted.statement, kids)
-        if counted.event is not None:
-            self._add_event(index, record, counted.event)
+        if isinstance(counted.what, Statement):
+            self._add_statement(index, record, counted.what, kids)
+        else:
+            self._add_event(index, record, counted.what)
 
     def _add_statement(self, index: int, record: Record, statement: Statement, kids: tuple[Kid, ...]) -> None:
         self._notices.add(statement.notice_id)
@@ -84,6 +84,9 @@ class Batch:
         )
         if kids:
             self._stanzas.append((index, kids))
+        if statement.act == "recall" and statement.ref is not None:
+            recall = f"INSERT OR IGNORE INTO recalled SELECT notice_id FROM statements WHERE notice_id = ? AND state = {BODY}"  # noqa: S608 - constants
+            self._effects.append((recall, (pack_id(statement.ref),)))
         match statement.body:
             case SubscriptionBody(participant, patterns) if statement.act == "subscribe":
                 insert = "INSERT OR REPLACE INTO subscriptions (participant, pattern, idx) VALUES (?, ?, ?)"
@@ -107,6 +110,7 @@ class Batch:
                 self._effects.append((insert, (packed, index, reason)))
                 update = f"UPDATE statements SET state = {ERASED} WHERE notice_id = ? AND state = {BODY}"  # noqa: S608 - constants
                 self._effects.append((update, (packed,)))
+                self._effects.append(("DELETE FROM recalled WHERE notice_id = ?", (packed,)))
             case Day(day):
                 self._days.add(day)
                 self._effects.append(("INSERT INTO days (day, idx) VALUES (?, ?)", (day, index)))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from broker.view.held import Held
+from broker.view.held import Held, read_why
 from broker.view.query import Query
 from broker.view.schema import BODY
 from broker.view.statements import ROW, StatementRow, statement_row
@@ -87,4 +87,4 @@ class Feed(Query):
             participant,
             participant,
         )
-        return [HeldNotice(statement_row(row[3:]), Held(row[0], row[3], row[1], row[2])) for row in rows]
+        return [HeldNotice(statement_row(row[3:]), Held(row[0], row[3], row[1], read_why(row[2]))) for row in rows]

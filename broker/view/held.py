@@ -5,41 +5,40 @@ view that was lost gets it back.
 """
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import orjson
 
 from schemas import strict_json
-from schemas.encoding import Time
 from schemas.errors import FormError
-from schemas.ids import LedgerIndex, ParticipantId
-from schemas.rules.verdict import Determination
+from schemas.ids import Code, LedgerIndex, ParticipantId, Role
+from schemas.rules.verdict import Determination, Effect
+from schemas.strict_json import Json
 
 PREFIX: Final = "held/"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A notice that one participant did not get: since when, and `why` (JSON of the determination).
+    """A notice that one participant did not get: `since` which index of the ledger, and why.
 
     `released` is the offer number under which it is offered again, None while it is held.
     """
 
     participant: ParticipantId
     index: LedgerIndex
-    since: Time
-    why: bytes
+    since: int
+    why: Determination
     released: int | None = None
-
-    @classmethod
-    def of(cls, participant: ParticipantId, index: LedgerIndex, why: Determination, since: Time) -> Self:
-        """Return what is to be held, from the determination that denies it."""
-        return cls(participant, index, since, orjson.dumps(why.to_json()))
 
     @property
     def name(self) -> str:
         """Return the name of the ledger's object."""
         return f"{PREFIX}{self.participant}/{self.index}"
+
+    def why_json(self) -> bytes:
+        """Return the determination as JSON."""
+        return orjson.dumps(self.why.to_json())
 
     def encode(self) -> bytes:
         """Return the ledger's object."""
@@ -48,21 +47,58 @@ class Held:
                 "participant": self.participant,
                 "index": self.index,
                 "since": self.since,
-                "why": orjson.Fragment(self.why),
+                "why": self.why.to_json(),
                 "released": self.released,
             }
         )
 
     @classmethod
-    def parse(cls, data: bytes) -> Self:
+    def parse(cls, data: bytes) -> "Held":
         """Read the ledger's object; raise `MalformedError` or `FormError`."""
         match strict_json.parse_object(data):
             case {
                 "participant": str(participant),
                 "index": int(index),
-                "since": str(since),
+                "since": int(since),
                 "why": dict(why),
                 "released": int() | None as released,
             }:
-                return cls(ParticipantId(participant), LedgerIndex(index), Time(since), orjson.dumps(why), released)
+                return cls(ParticipantId(participant), LedgerIndex(index), since, _determination(why), released)
         raise FormError("Must be what is held: participant, index, since, why, released.")
+
+
+def read_why(data: bytes) -> Determination:
+    """Read a determination's JSON; raise `MalformedError` or `FormError`."""
+    return _determination(strict_json.parse_object(data))
+
+
+def _determination(value: dict[str, Json]) -> Determination:
+    match value:
+        case {
+            "condition": str(condition),
+            "layer": "network" | "law" | "originator" as layer,
+            "state": str() | None as state,
+            "effect": str(effect),
+            "instrument": str(instrument),
+            "article": str(article),
+            "reason": dict(reason),
+            "evaluated_by": str(evaluated_by),
+            "obligation": str() | None as obligation,
+            "parameters": dict(parameters),
+        }:
+            return Determination(
+                condition=Code(condition),
+                layer=layer,
+                state=None if state is None else Role(state),
+                effect=Effect(effect),
+                instrument=instrument,
+                article=article,
+                reason={language: str(text) for language, text in reason.items()},
+                evaluated_by=evaluated_by,
+                obligation=None if obligation is None else Code(obligation),
+                parameters={
+                    name: tuple(map(str, text)) if isinstance(text, list) else str(text)
+                    for name, text in parameters.items()
+                },
+            )
+    raise FormError("Must be a determination.", pointer="/why")

@@ -25,6 +25,7 @@ TABLES: Final = (
     "CREATE INDEX statements_by_role ON statements (role, idx)",
     "CREATE INDEX statements_by_ref ON statements (ref, idx) WHERE ref IS NOT NULL",
     "CREATE INDEX statements_by_thread ON statements (thread, idx) WHERE ref IS NOT NULL",
+    "CREATE INDEX statements_recalling ON statements (ref) WHERE act = 'recall'",
     f"CREATE INDEX statements_by_expiry ON statements (expires_at) WHERE state = {BODY}",
     "CREATE TABLE kids (id INTEGER PRIMARY KEY, kid TEXT NOT NULL UNIQUE)",
     "CREATE TABLE stanzas (kid INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (kid, idx)) WITHOUT ROWID",
@@ -35,8 +36,10 @@ TABLES: Final = (
     """CREATE TABLE erasures (notice_id BLOB PRIMARY KEY, idx INTEGER NOT NULL, reason TEXT NOT NULL,
         done INTEGER NOT NULL) WITHOUT ROWID""",
     "CREATE INDEX erasures_to_do ON erasures (idx) WHERE NOT done",
+    # Recalled, and not erased yet.
+    "CREATE TABLE recalled (notice_id BLOB PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE days (day TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID",
-    """CREATE TABLE held (participant TEXT NOT NULL, idx INTEGER NOT NULL, since TEXT NOT NULL, why BLOB NOT NULL,
+    """CREATE TABLE held (participant TEXT NOT NULL, idx INTEGER NOT NULL, since INTEGER NOT NULL, why BLOB NOT NULL,
         released INTEGER, PRIMARY KEY (participant, idx)) WITHOUT ROWID""",
     "CREATE INDEX held_released ON held (participant, released, idx) WHERE released IS NOT NULL",
 )

@@ -122,19 +122,24 @@ class Statements(Query):
             UNION SELECT {ROW} FROM statements WHERE thread = ? AND ref IS NOT NULL ORDER BY idx"""
         return [statement_row(row) for row in self._all(query, packed, packed)]
 
-    def expiring(self, now: Time, limit: int) -> list[StatementRow]:
+    def expiring(self, now: Time, limit: int) -> list[NoticeId]:
         """Return at most `limit` notices whose body is there and whose `expires_at` lies before a time, oldest first."""
-        query = f"SELECT {ROW} FROM statements WHERE state = {BODY} AND expires_at < ? ORDER BY expires_at LIMIT ?"
-        return [statement_row(row) for row in self._all(query, now, limit)]
+        query = f"SELECT notice_id FROM statements WHERE state = {BODY} AND expires_at < ? ORDER BY expires_at LIMIT ?"
+        return [NoticeId(unpack_id(row[0])) for row in self._all(query, now, limit)]
 
-    def unfinished_erasures(self, limit: int) -> list[bytes]:
-        """Return digests of bodies whose erasure counts and of which `View.finish_erasures` was not told yet."""
-        rows = self._all(
-            """SELECT body_digest FROM erasures JOIN statements USING (notice_id)
-            WHERE NOT done AND body_digest IS NOT NULL ORDER BY erasures.idx LIMIT ?""",
-            limit,
-        )
-        return [row[0] for row in rows]
+    def recalled_unerased(self) -> list[NoticeId]:
+        """Return the notices that a recall counts for and an erasure does not yet, oldest first."""
+        rows = self._all("SELECT notice_id FROM recalled ORDER BY notice_id")
+        return [NoticeId(unpack_id(row[0])) for row in rows]
+
+    def body_digest(self, notice_id: NoticeId) -> bytes | None:
+        """Return the digest of a notice's sealed body, also of an erased one; None where there never was one."""
+        rows = self._all("SELECT body_digest FROM statements WHERE notice_id = ?", pack_id(notice_id))
+        return rows[0][0] if rows else None
+
+    def has_day(self, day: str) -> bool:
+        """Say whether a day's digest has counted."""
+        return bool(self._all("SELECT 1 FROM days WHERE day = ?", day))
 
     def subscriptions(self) -> list[Subscription]:
         """Return all subscriptions in force, sorted by participant and pattern."""

@@ -6,6 +6,7 @@ nothing is in it that the ledger does not have.
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,11 @@ from broker.ledger.port import Append, Ledger, LedgerReader, LedgerUnavailableEr
 from broker.ledger.stanzas import stanza_kids
 from broker.view.batch import Batch
 from broker.view.feed import Feed
-from broker.view.held import PREFIX, Held
+from broker.view.held import PREFIX, Held, read_why
 from broker.view.log import Log
 from broker.view.schema import APPLICATION_ID, TABLES, VERSION
 from broker.view.statements import Statements
 from keys.log.merkle import tree_frontier
-from schemas.encoding import Time
 from schemas.ids import Kid, LedgerIndex, Origin, ParticipantId
 from schemas.record import Record
 
@@ -59,7 +59,7 @@ class View(Statements, Feed, Log):
     """The view for the thread that writes it. Call `catch_up` before anything else.
 
     Ownership: all is the ledger thread's. `state` and `position` are replaced once their transaction has committed, so
-    another thread that reads them sees one that is.
+    another thread that reads them sees one that is. `skipped` counts by reason what did not count since the start.
     """
 
     def __init__(self, path: Path, origin: Origin) -> None:
@@ -68,6 +68,7 @@ class View(Statements, Feed, Log):
         self._path: Final = path
         self._writes: Ledger | None = None
         self._kids: dict[Kid, int] = {}
+        self.skipped: Counter[str] = Counter()
         self._load(origin)
 
     def _load(self, origin: Origin) -> None:
@@ -149,6 +150,7 @@ class View(Statements, Feed, Log):
                 position = at + 1
                 if isinstance(counted, Skipped):
                     applied.append(Applied(at, None, counted.reason))
+                    self.skipped[counted.reason] += 1
                     continue
                 batch.add(at, record, counted, kids)
                 state = counted.state
@@ -201,7 +203,7 @@ class View(Statements, Feed, Log):
             rows = self._all(
                 "SELECT since, why FROM held WHERE participant = ? AND idx = ? AND released IS NULL", participant, index
             )
-            items += [Held(participant, LedgerIndex(index), Time(since), why, number) for since, why in rows]
+            items += [Held(participant, LedgerIndex(index), since, read_why(why), number) for since, why in rows]
         self._store_held(items)
 
     def settle(self, index: int) -> None:
@@ -227,17 +229,25 @@ class View(Statements, Feed, Log):
         with transaction(self._db):
             self._db.executemany(
                 "INSERT OR REPLACE INTO held (participant, idx, since, why, released) VALUES (?, ?, ?, ?, ?)",
-                [(item.participant, item.index, item.since, item.why, item.released) for item in items],
+                [(item.participant, item.index, item.since, item.why_json(), item.released) for item in items],
             )
 
-    def finish_erasures(self, digests: Iterable[bytes]) -> None:
-        """Note that the ledger has erased these bodies, so that `unfinished_erasures` no longer names them."""
+    def erased_bodies(self) -> list[bytes]:
+        """Return digests of bodies whose erasure counts and that the ledger still has: a crash came in between.
+
+        Those that are gone are not looked at again.
+        """
+        rows = self._all(
+            """SELECT erasures.notice_id, body_digest FROM erasures JOIN statements USING (notice_id)
+            WHERE NOT done AND body_digest IS NOT NULL ORDER BY erasures.idx"""
+        )
+        left = [(notice_id, digest) for notice_id, digest in rows if self._reader.body(digest) is not None]
         with transaction(self._db):
+            self._db.execute("UPDATE erasures SET done = 1 WHERE NOT done")
             self._db.executemany(
-                """UPDATE erasures SET done = 1
-                WHERE notice_id IN (SELECT notice_id FROM statements WHERE body_digest = ?)""",
-                [(digest,) for digest in digests],
+                "UPDATE erasures SET done = 0 WHERE notice_id = ?", [(notice_id,) for notice_id, _ in left]
             )
+        return [digest for _, digest in left]
 
     # Readers
 
