@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from keys.custody import durable
+from keys.custody.errors import refuse_newer
 from keys.directory.errors import DirectoryError
 from schemas import encoding
 from schemas.encoding import Members
-from schemas.errors import Error, FormError, MalformedError
+from schemas.errors import FormError, MalformedError
 
 VERSION: Final = 1
 _ABOUT: Final = "store.json"
@@ -54,17 +55,12 @@ class DirectoryStore:
             with zipfile.ZipFile(self._path) as archive:
                 files = {name: archive.read(name) for name in archive.namelist()}
             about = encoding.parse(files.pop(_ABOUT))
-        except (zipfile.BadZipFile, KeyError, MalformedError):
-            raise _damaged() from None
-        if about.get("v") != VERSION:
-            raise Error("The stored directory was written by a newer version.", problem="newer-store")
-        try:
-            return Stored(Members(about, ("v", "verified_at")).integer("verified_at"), files)
-        except FormError:
-            raise _damaged() from None
-
-
-def _damaged() -> DirectoryError:
-    return DirectoryError(
-        "The stored directory is damaged.", hint="Remove directory.zip; it is fetched again from the installed root."
-    )
+            refuse_newer(about, VERSION)
+            m = Members(about, ("v", "verified_at"))
+            m.fixed("v", VERSION)
+            return Stored(m.integer("verified_at"), files)
+        except (zipfile.BadZipFile, KeyError, FormError, MalformedError):
+            raise DirectoryError(
+                "The stored directory is damaged.",
+                hint="Remove directory.zip; it is fetched again from the installed root.",
+            ) from None

@@ -7,6 +7,7 @@ thread. It knows no ledger: pass `check` to compare a new version with the newes
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -44,6 +45,7 @@ from keys.directory.log_target import LogTarget
 from keys.directory.records import MAX_STATE_FILE, StateFile
 from keys.directory.store import DirectoryStore, Stored
 from keys.directory.tuf_api import Root, Snapshot, Targets, Timestamp
+from schemas.encoding import Time, from_seconds
 from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Origin, Role
 
@@ -54,6 +56,9 @@ Raises whatever it likes when the broker cannot be reached; must not read more t
 """
 
 MAX_FILE: Final = MAX_STATE_FILE
+
+DAY: Final = 24 * 3600
+WARN_DAYS: Final = (60, 30, 7, 0)
 
 _BASE: Final = "directory:/"
 _CONFIG: Final = UpdaterConfig(max_delegations=4096, root_max_length=1 << 20, targets_max_length=MAX_FILE)
@@ -80,6 +85,41 @@ def root_fingerprint(root: bytes) -> str:
     """Return SHA-256 of a root file's bytes in 16 groups of four hexadecimal digits, to be compared out of band."""
     digits = sha256(root).hexdigest()
     return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryWarning:
+    """Metadata that expires soon: its name (`root`, `targets`, `fr`, `fr-law`), when, and the days left, rounded down.
+
+    `within` is the smallest of 60, 30, 7 and 0 days that is left; 0 says that it has expired.
+    """
+
+    name: str
+    expires: Time
+    days: int
+    within: int
+
+
+def expiry_warnings(directory_files: Mapping[str, bytes], now: int) -> tuple[ExpiryWarning, ...]:
+    """Return what of a verified directory's files expires within 60 days from `now` (Unix seconds), soonest first.
+
+    Snapshot and timestamp are not looked at: the operator renews them by machine. Raises `DirectoryError`.
+    """
+    timestamp = files_of.read(directory_files[files_of.TIMESTAMP], Timestamp).signed
+    snapshot = files_of.read(directory_files[f"{timestamp.snapshot_meta.version}.snapshot.json"], Snapshot).signed
+    root = files_of.read(directory_files[f"{files_of.newest_root(directory_files)}.root.json"], Root).signed
+    expiries = {"root": int(root.expires.timestamp())}
+    for file, meta in snapshot.meta.items():
+        name = file.removesuffix(".json")
+        role = files_of.read(directory_files[f"{meta.version}.{file}"], Targets).signed
+        expiries[name] = int(role.expires.timestamp())
+    warnings = []
+    for name, expires in sorted(expiries.items(), key=lambda item: (item[1], item[0])):
+        left = expires - now
+        if left <= WARN_DAYS[0] * DAY:
+            within = min(days for days in WARN_DAYS if left <= days * DAY)
+            warnings.append(ExpiryWarning(name, from_seconds(expires), left // DAY, within))
+    return tuple(warnings)
 
 
 class DirectoryClient:
@@ -110,6 +150,12 @@ class DirectoryClient:
             self._good = kept
         return self._directory
 
+    @property
+    def files(self) -> Mapping[str, bytes]:
+        """Return the files of the last good version by name, for evidence and for `expiry_warnings`; raise as `stored`."""
+        self.stored()
+        return {} if self._good is None else self._good.files
+
     def refresh(
         self,
         known: Directory | None = None,
@@ -123,10 +169,9 @@ class DirectoryClient:
         its leaf + 1, if the caller knows it. `check` sees a new version before it is kept, and refuses it by raising.
         Raises `DirectoryError`, whose problem says what is wrong; the last good version then stays.
         """
-        stored = self.stored()
-        known = known or stored
+        good = self.files
+        known = known or self._directory
         now = self._clock()
-        good = {} if self._good is None else self._good.files
         files = _Files(good, self._fetch)
         if known is not None and _unchanged(files, good, known, now):
             return known
