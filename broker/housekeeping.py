@@ -57,9 +57,10 @@ class Housekeeping:
         self._directory = repository.load(now_ms // 1000)
         self._rules: Rules | None = None
         self._trust: Trust | None = None
-        # A new ledger has no directory leaf yet: the first version is appended before anything else.
-        if view.state.directory < self._directory.version:
-            self._append_event(DirectoryVersion(self._directory.version, b64encode(self._directory.snapshot)), now_ms)
+        # A new ledger has no directory leaf yet: the versions that the ceremony made come before anything else.
+        for version in range(view.state.directory + 1, self._directory.version + 1):
+            snapshot = digests.sha256(repository.files[f"{version}.snapshot.json"])
+            self._append_event(DirectoryVersion(version, b64encode(snapshot)), now_ms)
         self._pass_boundary(now_ms)
         self._ledger.erase(self._view.erased_bodies())
         self.follow(now_ms)

@@ -6,7 +6,7 @@ receipts, answer. A crash before the append has published nothing; one after it 
 retries finds its receipt (`Repeated`). The event loop only waits. The chunk ends at an open act, for what follows it
 must be decided under what it changed.
 
-Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped` and `failure` are written
+Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped`, `alarm` and `failure` are written
 by it and read by anybody (each a reference to an immutable value).
 """
 
@@ -23,7 +23,7 @@ import structlog
 from broker.clock import Clock
 from broker.housekeeping import Housekeeping
 from broker.ledger.port import Append, Decision, Entry, Ledger
-from broker.ledger.signer import CheckpointSigner
+from broker.ledger.signer import CheckpointSigner, SignerError
 from broker.publish import Accepted, Denied, Outcome, Refused, Repeated, Row, publish, receipt_of
 from broker.quota import Quota
 from broker.trust import Trust
@@ -131,6 +131,7 @@ class Sequencer:
         self.signed = SignedTree(None, 0)
         self.failure: str | None = None
         self.skipped = 0
+        self.alarm: str | None = None
         self._ledger = ledger
         self._view = view
         self._signer = signer
@@ -240,6 +241,8 @@ class Sequencer:
     def _publish_chunk(self, jobs: Sequence[_Publish]) -> int:
         """Decide, append, apply, answer; return how many jobs were dealt with."""
         try:
+            if self.alarm is not None:
+                raise OverloadedError("The ledger is not the one that was signed.")
             self._catch_up()
         except Error as error:
             for job in jobs:
@@ -262,12 +265,10 @@ class Sequencer:
             decided.append((job, outcome))
             if opened:
                 break
-        self._commit(decided, now_ms)
-        if opened:
-            self._after_change()
+        self._commit(decided, now_ms, opened=opened)
         return len(decided)
 
-    def _commit(self, decided: Sequence[tuple[_Publish, Outcome]], now_ms: int) -> None:
+    def _commit(self, decided: Sequence[tuple[_Publish, Outcome]], now_ms: int, *, opened: bool) -> None:
         accepted = [outcome for _, outcome in decided if isinstance(outcome, Accepted)]
         day = from_seconds(now_ms // 1000)[:10]
         decisions = tuple(
@@ -286,7 +287,10 @@ class Sequencer:
                 applied = {
                     outcome.record.leaf.digest: result for outcome, result in zip(accepted, results, strict=True)
                 }
+            if opened:
+                self._after_change()
         except Error as error:
+            # Whoever sends again finds out what became of it: the receipt, or a decision anew.
             self._fail(error)
             for job, _ in decided:
                 job.answer.set_exception(error)
@@ -338,6 +342,11 @@ class Sequencer:
         size = self._view.size
         try:
             note = self._signer.sign(size, self._view.root(size), now_ms // 1000)
+        except SignerError as error:
+            # The ledger is not the one that was signed: no signing, no publishing, until a person has looked.
+            self.alarm = error.alarm
+            self._fail(error)
+            return
         except Error as error:
             self._fail(error)
             return

@@ -330,6 +330,8 @@ class Serving:
         reasons = []
         if not self._sequencer.alive:
             reasons.append("the ledger thread has stopped")
+        if self._sequencer.alarm is not None:
+            reasons.append(f"the ledger is not the one that was signed: {self._sequencer.alarm}")
         if self._sequencer.failure is not None:
             reasons.append(f"the last attempt to write failed: {self._sequencer.failure}")
         if self.note is None:
@@ -353,5 +355,9 @@ class Serving:
                 "ready": int(not self.readiness()),
             },
             counters={"skipped_records": self._sequencer.skipped},
-            alarms={**self._alarms, **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable}},
+            alarms={
+                **self._alarms,
+                **({} if self._sequencer.alarm is None else {self._sequencer.alarm: 1}),
+                **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable},
+            },
         )

@@ -129,7 +129,7 @@ class World:
         """Sign a batch as the sender of its first statement, or as somebody else."""
         sender = ParticipantId(by or unsigned[0].statement.sender)
         keys = self.people[sender].signing
-        return sign_batch(unsigned, keys, origin=ORIGIN, signer=sender, at=from_seconds(self.now))
+        return sign_batch(unsigned, keys, origin=unsigned[0].statement.origin, signer=sender, at=from_seconds(self.now))
 
     def envelope(self, sender: str, to: Iterable[str], act: str = "issue", **changes: object) -> Signed:
         """Return a signed envelope of a sealed act."""
@@ -238,7 +238,7 @@ def _enter(world: World, role: Role, members: Sequence[str]) -> None:
     state = edit.new_state(Names.same(role), ("en",))
     for who in members:
         person = world.people[ParticipantId(who)] = new_person(who)
-        kind = "focal-point" if who.endswith("focal-point") else who.rsplit("/", 1)[1]
+        kind = "auditor" if role == "audit" else who.rsplit("/", 1)[1]
         one = Participant(
             person.id, Code(kind), Names.same(who), (), None, suspended=False, keys=records_of(person, world.now)
         )
