@@ -99,4 +99,6 @@ PROBLEMS: dict[str, Problem] = {
     "no-recipients": _p(422, "Nobody may receive the notice", "Name recipients, or ask why in the preview."),
     "import": _p(422, "The file cannot be imported", "Check the delimiter, encoding and columns."),
     "enrolment": _p(409, "The enrolment is not complete", "Run `valise doctor`; it names the missing step."),
+    # transport
+    "bad-request": _p(400, "The request is not valid HTTP", "Send a well-formed HTTP/1.1 request."),
 }

@@ -1,0 +1,97 @@
+"""The HTTP application: all routes over one service, as an ASGI application that answers nothing but its own forms.
+
+Publishing goes by the framework; all else is FastAPI, whose own answers for refusals are replaced one by one.
+"""
+
+import json
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp
+
+from broker.http import audit, directory, feed, health, log, notices, openapi, problems, publish
+from broker.http.edge import Edge
+from broker.http.publish import PublishEndpoint
+from broker.http.service import Service
+from broker.telemetry import Telemetry
+from schemas.errors import Error
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    notices.router,
+    feed.router,
+    directory.router,
+    log.router,
+    audit.router,
+    health.router,
+)
+
+
+def create_api(service: Service, telemetry: Telemetry) -> ASGIApp:
+    """Return the application for a service, whose requests are counted and timed in `telemetry`."""
+    app = create_app()
+    app.state.service = service
+    described = json.dumps(openapi.document(app, (publish.PATH, publish.operation()))).encode()
+
+    async def document() -> Response:
+        return Response(described, media_type="application/json")
+
+    app.add_api_route("/openapi.json", document, name="openapi", include_in_schema=False)
+    endpoint = Route(publish.PATH, PublishEndpoint(service, telemetry), methods=["PUT"])
+    return Edge(Router([endpoint, Mount("", app)], redirect_slashes=False), telemetry)
+
+
+def create_app() -> FastAPI:
+    """Return the FastAPI part, with every handler that could produce another form than ours replaced."""
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(Error, _refused)
+    app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(Exception, _unforeseen)
+    return app
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Error)  # registered for these
+    return problems.problem(error)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # registered for these
+    found = problems.from_framework(error)
+    return problems.problem(found, headers={"Allow": _allowed(request)} if found.status == 405 else None)
+
+
+async def _malformed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # registered for these
+    return problems.problem(problems.from_validation(error))
+
+
+async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    # `Edge` logs it when the framework has raised it again.
+    return problems.problem(problems.internal())
+
+
+def _allowed(request: Request) -> str:
+    """Return the methods that an address serves, publishing's among them, for the `Allow` header."""
+    methods: set[str] = set()
+    for route in _ROUTES:
+        if route.path_regex.match(request.scope["path"]):
+            methods |= route.methods or set()
+    return ", ".join(sorted(methods))
+
+
+_ROUTES: Final[tuple[Route, ...]] = (
+    Route(publish.PATH, PublishEndpoint, methods=["PUT"]),
+    *(route for router in ROUTERS for route in router.routes if isinstance(route, Route)),
+)
