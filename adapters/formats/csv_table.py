@@ -187,20 +187,20 @@ def read_csv(data: bytes, name: str, columns: Sequence[str], delimiter: str = ";
     """
     plain = _unpack(data, name)
     text = _decode(plain)
-    first = text.split("\n", 1)[0].removesuffix("\r")
+    first = text.split("\n", 1)[0]
     if not first.strip():
         raise TableError("The file has no header line.", offset=1)
-    split = _split(text, 0, len(text.split("\n", 1)[0]), delimiter, max(len(first), 1))
+    split = _split(text, 0, len(first), delimiter, len(first))
+    header = () if isinstance(split, _Broken) else tuple(cell.strip() for cell in split[0])
+    missing = [column for column in columns if column not in header]
+    for other, words in _OTHER_DELIMITERS.items() if missing else ():
+        if other != delimiter and set(columns) <= {cell.strip(' "\r') for cell in first.split(other)}:
+            raise TableError(f"The delimiter is {words}, not {delimiter!r}.", offset=1)
     if isinstance(split, _Broken):
         raise TableError(f"The header cannot be read: {split.reason}.", offset=1)
-    header, body = tuple(cell.strip() for cell in split[0]), split[1]
-    missing = [column for column in columns if column not in header]
     if missing:
-        for other, words in _OTHER_DELIMITERS.items():
-            if other != delimiter and set(columns) <= {cell.strip(' "') for cell in first.split(other)}:
-                raise TableError(f"The delimiter is {words}, not {delimiter!r}.", offset=1)
         raise TableError(f"Columns are missing: {', '.join(missing)}.", offset=1)
     if len(set(header)) != len(header):
         raise TableError("A column stands in the header twice.", offset=1)
-    digest = hashlib.sha256(plain).hexdigest()
+    digest, body = hashlib.sha256(plain).hexdigest(), split[1]
     return CsvTable(header, digest, text.count("\n") + 1, text, body, text.count("\n", 0, body) + 1, delimiter)
