@@ -22,6 +22,7 @@ from typing import Final
 
 import structlog
 
+from keys.custody import durable
 from schemas import ids, strict_json
 from schemas.encoding import Members, Time, b64encode, from_seconds
 from schemas.errors import Error, FormError
@@ -141,13 +142,7 @@ class Tokens:
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
         data = json.dumps({"v": 1, "tokens": [_to_json(token) for token in tokens]}, ensure_ascii=False, indent=1)
-        draft = self._path.with_suffix(".new")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(handle, "wb") as file:  # noqa: PTH123 - the descriptor carries the mode from its first moment
-            file.write(data.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        durable.write(self._path, data.encode())
         self._seen = None
 
 

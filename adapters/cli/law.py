@@ -1,0 +1,1 @@
+"""`valise law`: check a State's law profile, sign it with both of its keys, upload it."""

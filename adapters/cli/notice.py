@@ -1,0 +1,230 @@
+"""`valise notice`: send a notice through the gateway, see what became of it, correct it, take it back."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adapters.cli.failures import AnswerIsNoError
+from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
+from adapters.cli.terminal import Column, terminal
+from adapters.cli.words import article, reason, when
+from schemas import strict_json
+from schemas.strict_json import Json
+
+app = typer.Typer(help="Send notices and see what became of them.", no_args_is_help=True)
+
+NoticeFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="JSON: the notice, or the whole request; - reads standard input.")
+]
+NoticeIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The notice's id.")]
+Wait = Annotated[int, typer.Option(min=0, max=30, help="Seconds to wait for the outcome.")]
+DONE = ("published", "recalled", "corrected")
+
+
+@app.command()
+def send(
+    file: NoticeFile,
+    topic: Annotated[str | None, typer.Option(help="Topic, such as central-asia.seizures.")] = None,
+    to: Annotated[list[str] | None, typer.Option(help="A recipient beside the subscribers; may be repeated.")] = None,
+    wait: Wait = 5,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="Name of this request: repeating it sends nothing new.")
+    ] = None,
+    *,
+    preview: Annotated[bool, typer.Option("--preview", help="Say who would get it and why; send nothing.")] = False,
+    gateway: GatewayUrl = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Send a notice. Exit code 1 where it came back or was refused."""
+    request = _request(file, {"topic": topic, "to": to or None})
+    client = connect(gateway, token_file, ca_file)
+    if preview:
+        _show_preview(client.call("POST", "/v1/notices/preview", body=request))
+        return
+    headers = {} if key is None else {"Idempotency-Key": key}
+    if wait:
+        headers["Prefer"] = f"wait={wait}"
+    accepted = client.call("POST", "/v1/notices", body=request, headers=headers, timeout=60 + wait)
+    _show_outcome(client.call("GET", f"/v1/notices/{segment(str(accepted['id']))}"))
+
+
+@app.command()
+def status(
+    id_: Annotated[str | None, typer.Argument(metavar="[ID]", help="A notice's id; without it, all of them.")] = None,
+    state: Annotated[str | None, typer.Option("--status", help="Only those: kept, published, refused, …")] = None,
+    after: Annotated[int, typer.Option(min=0, help="Cursor of the page before.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Notices a page.")] = 50,
+    gateway: GatewayUrl = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Show what became of one notice, or list all of them."""
+    client = connect(gateway, token_file, ca_file)
+    if id_ is not None:
+        _show_status(client.call("GET", f"/v1/notices/{segment(id_)}"))
+        return
+    page = client.call("GET", "/v1/notices", query={"after": after, "limit": limit, "status": state})
+    rows = _objects(page["notices"])
+    shown = [
+        {
+            **row,
+            "accepted": when(row["accepted_at"]),
+            "what": row["kind"] if row["act"] == "issue" else f"{row['act']} {row['kind'] or ''}".strip(),
+            "seen": _acknowledged(row),
+        }
+        for row in rows
+    ]
+    if terminal().as_json:
+        terminal().json(page)
+        return
+    columns = [
+        Column("Accepted", "accepted"),
+        Column("Id", "id", whole=True),
+        Column("Topic", "topic"),
+        Column("What", "what"),
+        Column("Status", "status", whole=True),
+        Column("Ack.", "seen", right=True),
+    ]
+    terminal().listing("notices", shown, columns)
+    if len(rows) == limit:
+        terminal().say(f"More: --after {page['next']}")
+
+
+@app.command()
+def recall(
+    id_: NoticeIdArgument,
+    why: Annotated[str, typer.Option("--reason", help="A code, such as withdrawn.")] = "withdrawn",
+    text: Annotated[str | None, typer.Option(help="A sentence for those who have the notice.")] = None,
+    gateway: GatewayUrl = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Take a notice back: recipients are told, the broker erases the body, statement and proof remain."""
+    client = connect(gateway, token_file, ca_file)
+    body = {"reason": why} if text is None else {"reason": why, "text": text}
+    accepted = client.call("POST", f"/v1/notices/{segment(id_)}/recall", body=body, headers={"Prefer": "wait=5"})
+    _show_outcome(client.call("GET", f"/v1/notices/{segment(str(accepted['id']))}"))
+
+
+@app.command()
+def correct(
+    id_: NoticeIdArgument,
+    file: NoticeFile,
+    gateway: GatewayUrl = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Send a corrected text to everybody who has the notice."""
+    client = connect(gateway, token_file, ca_file)
+    body = _request(file, {})
+    accepted = client.call("POST", f"/v1/notices/{segment(id_)}/correct", body=body, headers={"Prefer": "wait=5"})
+    _show_outcome(client.call("GET", f"/v1/notices/{segment(str(accepted['id']))}"))
+
+
+def _request(file: str, beside: Mapping[str, Any]) -> dict[str, Any]:
+    data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    value = strict_json.parse_object(data)
+    # A file that begins with the notice's own members is the notice; else it is the request.
+    request: dict[str, Any] = dict(value) if "notice" in value else {"notice": value}
+    return {**request, **{name: member for name, member in beside.items() if member is not None}}
+
+
+def _objects(value: Json) -> list[dict[str, Json]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _acknowledged(row: Mapping[str, Json]) -> str:
+    others = [item for item in _objects(row["recipients"]) if item["via"] != "sender"]
+    return f"{sum(item['acknowledged_at'] is not None for item in others)}/{len(others)}" if others else ""
+
+
+def _show_outcome(found: dict[str, Json]) -> None:
+    _show_status(found)
+    if found["status"] in ("refused", "returned", "expired"):
+        raise AnswerIsNoError
+
+
+def _show_status(found: dict[str, Json]) -> None:
+    where = terminal()
+    if where.as_json:
+        where.json(found)
+        return
+    trouble = found["problem"] if isinstance(found["problem"], dict) else {}
+    where.record(
+        {
+            **found,
+            "why": trouble.get("detail"),
+            "hint": trouble.get("hint") if found["status"] not in DONE else None,
+            "seen": _acknowledged(found),
+        },
+        shown=[
+            ("Id", "id"),
+            ("Status", "status"),
+            ("Why", "why"),
+            ("Hint", "hint"),
+            ("Topic", "topic"),
+            ("Kind", "kind"),
+            ("Accepted", "accepted_at"),
+            ("Published", "published_at"),
+            ("Ledger index", "index"),
+            ("Acknowledged", "seen"),
+            ("Corrected by", "corrected_by"),
+            ("Recalled by", "recalled_by"),
+        ],
+    )
+    _show_people(_objects(found["recipients"]), _objects(found["left_out"]), _objects(trouble.get("denied")))
+
+
+def _show_people(
+    recipients: Sequence[Mapping[str, Json]],
+    left_out: Sequence[Mapping[str, Json]],
+    refused: Sequence[Mapping[str, Json]],
+) -> None:
+    rows = [
+        {"who": item["participant"], "answer": "acknowledged" if item["acknowledged_at"] else "", "why": item["via"]}
+        for item in recipients
+        if item["via"] != "sender"
+    ]
+    rows += [_denied(item["participant"], item.get("denied"), item["detail"]) for item in left_out]
+    known = {row["who"] for row in rows}
+    rows += [_denied(item["participant"], dict(item), "") for item in refused if item["participant"] not in known]
+    if rows:
+        columns = [Column("Recipient", "who"), Column("", "answer"), Column("Why", "why")]
+        terminal().listing("recipients", rows, columns)
+
+
+def _denied(who: Json, denial: Json, otherwise: Json) -> dict[str, Json]:
+    if not isinstance(denial, dict):
+        return {"who": who, "answer": "left out", "why": otherwise}
+    return {"who": who, "answer": "denied", "why": f"{article(denial)}: {reason(denial.get('reason'))}"}
+
+
+def _show_preview(found: dict[str, Json]) -> None:
+    where = terminal()
+    if where.as_json:
+        where.json(found)
+    else:
+        rows = [{"who": "you", **_verdict(found["publish"], "")}]
+        rows += [
+            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]))}
+            for item in _objects(found["candidates"])
+        ]
+        columns = [Column("Who", "who"), Column("Answer", "answer"), Column("Why", "why"), Column("Owed", "owed")]
+        where.listing("candidates", rows, columns)
+        where.say(f"By directory version {found['directory']}. Nothing was sent.")
+    if not found["would_send"]:
+        raise AnswerIsNoError
+
+
+def _verdict(verdict: Json, detail: str) -> dict[str, Json]:
+    if not isinstance(verdict, dict):
+        return {"answer": "no", "why": detail, "owed": ""}
+    owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
+    why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
+    if verdict["permitted"]:
+        return {"answer": "yes-if" if owed else "yes", "why": "", "owed": owed}
+    return {"answer": "no", "why": why[0] if why else detail, "owed": ""}

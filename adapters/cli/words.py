@@ -1,0 +1,48 @@
+"""How people read times, reasons and notices: in their language, on one line."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from schemas.errors import FormError
+from schemas.notice import parse_notice, summary
+from schemas.strict_json import Json
+
+LANGUAGES: Final = ("en", "fr", "de", "it", "ru", "es")
+
+
+def language() -> str:
+    """Return the reader's language by the environment's locale, one of the six; English for any other."""
+    locale = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
+    return locale[:2] if locale[:2] in LANGUAGES else "en"
+
+
+def reason(said: Json) -> str:
+    """Return the reader's sentence of a reason in several languages."""
+    if not isinstance(said, Mapping):
+        return ""
+    return str(said.get(language()) or said.get("en") or "")
+
+
+def article(item: Mapping[str, Json]) -> str:
+    """Return where a condition stands: instrument and article."""
+    return ", ".join(str(item[name]) for name in ("instrument", "article") if item.get(name))
+
+
+def when(time: Json) -> str:
+    """Return a time as people read it in a list, in UTC to the minute."""
+    if not isinstance(time, str):
+        return ""
+    return f"{datetime.fromisoformat(time):%Y-%m-%d %H:%M}"
+
+
+def headline(notice: Json) -> str:
+    """Return a notice in one line; of one that cannot be read here, its kind."""
+    if not isinstance(notice, dict):
+        return ""
+    kind = notice.get("kind")
+    try:
+        return summary(parse_notice(str(kind), notice, known_codes=False))
+    except FormError:
+        return str(kind or "")

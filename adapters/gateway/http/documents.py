@@ -1,0 +1,279 @@
+"""What the gateway answers, as documents: one model an answer, made from the values of `adapters.gateway.status`.
+
+Members are never left out: what is not known is null. The OpenAPI document takes its schemas from here.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from adapters.gateway.status import InboxState, State, Via
+from schemas.label import Label
+from schemas.rules.verdict import Effect
+
+_FORM = ConfigDict(frozen=True, extra="forbid", from_attributes=True, use_enum_values=True)
+
+LabelDocument = Annotated[Label, Field(description="The label as it stands in the signed statement.")]
+Reasons = Annotated[Mapping[str, str], Field(description="A sentence by language: en, fr, de, it, ru, es.")]
+Plain = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
+
+
+class Document(BaseModel):
+    """The base of all answers."""
+
+    model_config = _FORM
+
+
+class ProblemDocument(BaseModel):
+    """A problem (RFC 9457): why not, and what to do. Some types have further members."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str = Field(pattern="^urn:valise:problem:[a-z-]+$")
+    title: str
+    status: int
+    detail: str
+    hint: str
+    pointer: str = Field(default="", description="RFC 6901 pointer to the member in question; absent where none is.")
+    offset: int = Field(default=0, description="Place in the body; absent where none is known.")
+
+
+class DenialDocument(Document):
+    """Who is denied, by which condition of whose rules."""
+
+    participant: str
+    condition: str
+    layer: str
+    state: str | None
+    instrument: str
+    article: str
+    reason: Reasons
+    evaluated_by: str
+
+
+class TroubleDocument(Document):
+    """Why an entry is where it is."""
+
+    code: str
+    title: str
+    detail: str
+    hint: str
+    pointer: str | None
+    denied: tuple[DenialDocument, ...]
+
+
+class AddresseeDocument(Document):
+    """A recipient, why it is one, and when it acknowledged."""
+
+    participant: str
+    via: Via
+    acknowledged_at: str | None
+
+
+class LeftOutDocument(Document):
+    """Somebody who would have been a recipient, and why not."""
+
+    participant: str
+    via: Via
+    detail: str
+    denied: DenialDocument | None
+
+
+class AcceptedDocument(Document):
+    """The gateway has the request durably; what becomes of it is at `href`."""
+
+    id: str
+    status: State
+    href: str
+
+
+class PublishedDocument(AcceptedDocument):
+    """The notice stands in the ledger at `index`, says the broker's `receipt` (compact JWS)."""
+
+    receipt: str
+    index: int
+
+
+class NoticeDocument(Document):
+    """What became of a notice, correction, recall or subscription that was accepted."""
+
+    id: str
+    status: State = Field(validation_alias="state")
+    notice_id: str = Field(description="Id in the ledger; differs from `id` once it had to be sealed anew.")
+    aliases: tuple[str, ...]
+    act: str
+    kind: str | None
+    topic: str | None
+    label: LabelDocument | None
+    ref: str | None
+    thread: str | None
+    expires_at: str | None
+    accepted_at: str
+    sealed_at: str | None
+    published_at: str | None
+    attempts: int
+    index: int | None
+    receipt: str | None
+    recipients: tuple[AddresseeDocument, ...]
+    left_out: tuple[LeftOutDocument, ...]
+    problem: TroubleDocument | None
+    refusal: str | None
+    corrected_by: str | None
+    recalled_by: str | None
+
+
+class NoticesDocument(Document):
+    """A page of one's own notices in the order of acceptance; `next` is the cursor of the following page."""
+
+    next: int
+    notices: tuple[NoticeDocument, ...]
+
+
+class DeterminationDocument(Document):
+    """One condition that applied."""
+
+    condition: str
+    layer: str
+    state: str | None
+    effect: Effect
+    instrument: str
+    article: str
+    reason: Reasons
+    evaluated_by: str
+    obligation: str | None
+    parameters: Mapping[str, str | tuple[str, ...]]
+
+
+class VerdictDocument(Document):
+    """The answer of the rules to one question, and the versions that it rests on."""
+
+    permitted: bool
+    determining: tuple[DeterminationDocument, ...]
+    obligations: tuple[DeterminationDocument, ...]
+    directory: int
+    boundary: str | None
+
+
+class ConsideredDocument(Document):
+    """One candidate: whether it would get the notice, and why."""
+
+    participant: str
+    via: Via
+    permitted: bool
+    detail: str
+    verdict: VerdictDocument | None
+
+
+class PreviewDocument(Document):
+    """What would happen to a notice that is sent now. Nothing was sent."""
+
+    label: LabelDocument
+    publish: VerdictDocument
+    candidates: tuple[ConsideredDocument, ...]
+    would_send: bool
+    problem: TroubleDocument | None
+    directory: int
+    boundary: str | None
+    checked_at: str
+
+
+class InboxItemDocument(Document):
+    """A notice that arrived. `notice` is in clear; treat its texts as a stranger's."""
+
+    id: str = Field(validation_alias="notice_id")
+    status: InboxState = Field(validation_alias="state")
+    seq: int
+    act: str
+    sender: str
+    topic: str | None
+    thread: str | None
+    ref: str | None
+    label: LabelDocument | None
+    notice: Plain | None
+    reason: str | None
+    obligations: tuple[Plain, ...]
+    index: int
+    published_at: str
+    arrived_at: str
+    expires_at: str | None
+    statement_digest: str
+    superseded_by: str | None
+    recalled_by: str | None
+    acknowledged_at: str | None
+
+
+class InboxDocument(Document):
+    """A page of the inbox in the order of arrival; `next` is the cursor of the following page."""
+
+    next: int
+    items: tuple[InboxItemDocument, ...]
+
+
+class SubscriptionDocument(Document):
+    """A pattern, and the index of the ledger's leaf that subscribed it; null while that is on its way."""
+
+    pattern: str
+    index: int | None
+
+
+class SubscriptionsDocument(Document):
+    """What the participant is subscribed to, by the ledger."""
+
+    subscriptions: tuple[SubscriptionDocument, ...]
+
+
+class RowDocument(Document):
+    """A row that was refused: where, why, and the cell, escaped and cut at 80 characters."""
+
+    row: int
+    column: str | None
+    reason: str
+    cell: str | None
+
+
+class ImportDocument(Document):
+    """What an import did or would do: read rows are imported, known already, or refused."""
+
+    rows_read: int
+    rows_imported: int
+    rows_refused: int
+    already_known: int
+    notices: tuple[str, ...]
+    refused: tuple[RowDocument, ...]
+    dry_run: bool
+
+
+class CheckDocument(Document):
+    """One step that was looked at."""
+
+    name: str
+    state: str
+    detail: str
+    hint: str | None
+
+
+class AlarmDocument(Document):
+    """Something that a person must see; `stops` says that nothing is sent while it lasts."""
+
+    kind: str
+    since: str
+    seen: str
+    detail: str
+    stops: bool
+    over: str | None
+
+
+class DoctorDocument(Document):
+    """How the gateway is, step by step from its keys to a receipt."""
+
+    well: bool
+    checks: tuple[CheckDocument, ...]
+    alarms: tuple[AlarmDocument, ...]
+
+
+class HealthDocument(Document):
+    """Whether the gateway serves; `reasons` says why not, or what it lacks."""
+
+    ready: bool
+    reasons: tuple[str, ...]
