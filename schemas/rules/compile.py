@@ -26,8 +26,8 @@ class Rules:
     """The rules in force at directory version `version` and boundary `boundary`.
 
     `profiles` are the laws that could be read, `unreadable` says of each other one what is wrong with it. `names` gives
-    the roles behind each role and group, `edges` are all times at which a validity begins or ends. `grants` and `laws`
-    are the tables: by action, role and act, and by State.
+    the roles behind each role and group, `roles` are those that take part; `edges` are all times at which a validity
+    begins or ends. `grants` and `laws` are the tables: by action, role and act, and by State.
     """
 
     version: int
@@ -38,6 +38,7 @@ class Rules:
     known: Vocabulary = field(repr=False)
     edges: tuple[Time, ...] = field(repr=False)
     names: Mapping[str, frozenset[Role]] = field(repr=False)
+    roles: frozenset[Role] = field(repr=False)
     suspended: frozenset[Role] = field(repr=False)
     grants: GrantTable = field(repr=False)
     laws: Mapping[Role, LawTable] = field(repr=False)
@@ -89,6 +90,7 @@ def compile_rules(
         known=known,
         edges=_edges(rules, profiles),
         names=names,
+        roles=frozenset(item.role for item in rules.participants),
         suspended=frozenset(item.role for item in rules.participants if item.suspended),
         grants=_grants(rules, names, boundary),
         laws={state: _law(profile, boundary, names, known) for state, profile in profiles.items()},

@@ -90,7 +90,7 @@ def _network(
         ):
             denials.append(refusal(UNKNOWN_CODE, "network", evaluator, member="/topic"))
     if own:
-        if sender.role in rules.names:
+        if sender.role in rules.roles:
             return [_OWN_COPY[evaluator]]
         denials.append(refusal(NO_GRANT, "network", evaluator, sender.role))
         return []

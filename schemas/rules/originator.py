@@ -154,14 +154,15 @@ def _values(code: Code, values: tuple[Code, ...], recipient: Party | None, rules
 def _states(values: tuple[Code, ...], recipient: Party | None, rules: Rules) -> tuple[bool, bool]:
     """Read values as States, organisations or groups of the network."""
     known = all(value in rules.names or value in rules.known.states for value in values)
-    concerned = recipient is not None and any(recipient.role in rules.names.get(value, (value,)) for value in values)
+    role: str | None = None if recipient is None else recipient.role
+    concerned = any(role == value or role in rules.names.get(value, ()) for value in values)
     return known, concerned
 
 
 def _agencies(values: tuple[Code, ...], recipient: Party | None, rules: Rules) -> tuple[bool, bool]:
     """Read values as kinds of agency, or as participants whose slashes are written as hyphens (`fr-customs`)."""
     known = all(
-        value in rules.known.agency_kinds or any(value.startswith(f"{role}-") for role in rules.names)
+        value in rules.known.agency_kinds or any(value.startswith(f"{role}-") for role in rules.roles)
         for value in values
     )
     concerned = recipient is not None and (recipient.kind in values or recipient.id.replace("/", "-") in values)

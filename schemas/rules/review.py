@@ -52,7 +52,7 @@ def _reach(condition: LawCondition, profile: Profile, states: frozenset[str]) ->
     about = condition.applies_to
     if about.counterparts is not None and set(about.counterparts) <= set(about.counterparts_except or ()):
         yield "can never apply: all its counterparts are excepted."
-    excepted = set(about.counterparts_except or ())
+    excepted: set[str] = set(about.counterparts_except or ())
     # Only the network knows who is in a group, so this speaks where States alone are excepted.
     if excepted and excepted <= states and profile.state not in excepted and about.counterparts is None:
         yield f"applies inside the State too: except {profile.state} if it should not."
