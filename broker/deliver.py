@@ -9,15 +9,12 @@ from dataclasses import dataclass
 
 import orjson
 
-from broker.publish import EVALUATOR
 from broker.trust import Trust
 from keys.log import merkle
 from schemas.delivery import Inclusion, RecipientPath, SealedShare, delivery_bytes
 from schemas.envelope import SealedNotice
 from schemas.ids import Kid, ParticipantId
 from schemas.record import Record
-from schemas.rules.decide import decide
-from schemas.rules.facts import Facts
 from schemas.rules.verdict import Determination
 from schemas.statement import Statement
 
@@ -53,17 +50,7 @@ def deliver(
 
 def may_receive(statement: Statement, recipient: ParticipantId, trust: Trust) -> Determination | None:
     """Decide again whether a recipient may have a notice; return the first denial, or None."""
-    if recipient == statement.sender:
-        return None
-    facts = Facts(
-        "receive",
-        statement.act,
-        statement.topic,
-        statement.label,
-        trust.parties[statement.sender],
-        trust.parties[recipient],
-    )
-    return decide(facts, trust.rules, evaluator=EVALUATOR).first_denial()
+    return trust.decisions.about(statement, trust.parties[statement.sender]).recipient(recipient)
 
 
 def page_bytes(cursor: int, size: int, deliveries: Sequence[bytes]) -> bytes:

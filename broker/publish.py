@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import orjson
 
+from broker.decisions import EVALUATOR
 from broker.trust import Trust
 from keys import digests
 from keys.directory.directory import Moment
@@ -29,7 +30,6 @@ from schemas.rules.verdict import Determination
 from schemas.statement import RevocationBody, Statement, SubscriptionBody
 
 EMPTY_ROOT: Final = digests.sha256(b"")
-EVALUATOR: Final = "broker"
 
 
 class Row(Protocol):
@@ -326,12 +326,13 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
             Facts("administer", statement.act, None, None, sender, trust.parties[body.participant]), sender.id, trust
         )
     else:
-        facts = Facts("publish", statement.act, statement.topic, statement.label, sender, None)
-        denied += _denials(facts, sender.id, trust)
+        told = trust.decisions.about(statement, sender)
+        if told.sender is not None:
+            denied.append(Denied(sender.id, told.sender))
         for who in recipients:
-            if who != sender.id:
-                received = Facts("receive", statement.act, statement.topic, statement.label, sender, trust.parties[who])
-                denied += _denials(received, who, trust)
+            denial = told.recipient(who)
+            if denial is not None:
+                denied.append(Denied(who, denial))
     # What must never be blocked is held at delivery instead; only a sender that may not speak at all is refused.
     if statement.form.unblockable:
         denied = [item for item in denied if item.participant == sender.id and item.why.condition == "suspended"]

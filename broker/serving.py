@@ -29,6 +29,7 @@ from broker.view.store import View, ViewReader
 from keys.log.proof import Proof, encode
 from keys.log.tiles import Tile
 from schemas.delivery import Inclusion
+from schemas.encoding import Time, from_seconds
 from schemas.errors import Error
 from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state
 from schemas.leaf import EVENTS
@@ -187,11 +188,15 @@ class Serving:
                 index=item.notice.index,
                 sender=item.notice.sender,
                 topic=item.notice.topic,
-                since=item.held.since,
-                why=item.held.why,
+                since=self._time_of(item.held.since),
+                why=item.held.why_json(),
             )
             for item in self._view_of_loop.held(caller)
         ]
+
+    def _time_of(self, size: int) -> Time:
+        """Return when the log had a size: when its last leaf was received."""
+        return from_seconds(self._view_of_loop.record(max(size - 1, 0)).leaf.received_at // 1000)
 
     async def delivery(self, caller: ParticipantId, notice_id: NoticeId) -> bytes | None:
         """Return the caller's delivery of a notice; None where there is nothing for the caller."""

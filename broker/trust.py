@@ -7,6 +7,7 @@ it, the ledger thread builds a new one. It reads no clock and does no I/O.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from broker.decisions import Decisions
 from keys.directory.directory import Directory, Moment
 from schemas.encoding import Time, to_seconds
 from schemas.ids import Kid, LedgerIndex, ParticipantId, Role, role_of
@@ -32,6 +33,7 @@ class Trust:
     boundary: Time | None
     revoked: Mapping[Kid, LedgerIndex]
     parties: Mapping[ParticipantId, Party] = field(init=False)
+    decisions: Decisions = field(init=False, repr=False)
     # Owned by the thread that publishes: a memo of `current`, valid for the span that it names.
     _current: list[Current] = field(init=False, default_factory=list)
 
@@ -48,6 +50,7 @@ class Trust:
             for who, record in self.directory.participants.items()
         }
         object.__setattr__(self, "parties", parties)
+        object.__setattr__(self, "decisions", Decisions(self.rules, parties))
 
     @property
     def version(self) -> tuple[int, Time | None]:
