@@ -8,12 +8,13 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from broker.http import audit, directory, feed, health, log, notices, openapi, problems, publish
-from broker.http.edge import Edge
+from broker.http.edge import Edge, request_id
 from broker.http.publish import PublishEndpoint
 from broker.http.service import Service
 from broker.telemetry import Telemetry
@@ -33,7 +34,7 @@ def create_api(service: Service, telemetry: Telemetry) -> ASGIApp:
     """Return the application for a service, whose requests are counted and timed in `telemetry`."""
     app = create_app()
     app.state.service = service
-    described = json.dumps(openapi.document(app, (publish.PATH, publish.operation()))).encode()
+    described = json.dumps(describe(app)).encode()
 
     async def document() -> Response:
         return Response(described, media_type="application/json")
@@ -41,6 +42,11 @@ def create_api(service: Service, telemetry: Telemetry) -> ASGIApp:
     app.add_api_route("/openapi.json", document, name="openapi", include_in_schema=False)
     endpoint = Route(publish.PATH, PublishEndpoint(service, telemetry), methods=["PUT"])
     return Edge(Router([endpoint, Mount("", app)], redirect_slashes=False), telemetry)
+
+
+def describe(app: FastAPI) -> openapi.Node:
+    """Return the OpenAPI document of what `create_app` has made, publishing included."""
+    return openapi.document(app, _ROUTES, (publish.PATH, publish.operation()))
 
 
 def create_app() -> FastAPI:
@@ -69,7 +75,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # registered for these
     found = problems.from_framework(error)
-    return problems.problem(found, headers={"Allow": _allowed(request)} if found.status == 405 else None)
+    allowed = {"Allow": _allowed(request, error)} if found.status == 405 else None
+    return problems.problem(found, headers=allowed)
 
 
 async def _malformed(_request: Request, error: Exception) -> Response:
@@ -77,21 +84,22 @@ async def _malformed(_request: Request, error: Exception) -> Response:
     return problems.problem(problems.from_validation(error))
 
 
-async def _unforeseen(_request: Request, _error: Exception) -> Response:
+async def _unforeseen(request: Request, _error: Exception) -> Response:
     # `Edge` logs it when the framework has raised it again.
-    return problems.problem(problems.internal())
+    return problems.internal(request_id(request.scope))
 
 
-def _allowed(request: Request) -> str:
-    """Return the methods that an address serves, publishing's among them, for the `Allow` header."""
-    methods: set[str] = set()
-    for route in _ROUTES:
+def _allowed(request: Request, error: HTTPException) -> str:
+    """Return the methods that an address serves, publishing's among them, for the `Allow` header.
+
+    The router that refused knows its own only, and so does each route.
+    """
+    methods = set((error.headers or {}).get("Allow", "").split(", ")) - {""}
+    for route in (_PUBLISH, *_ROUTES):
         if route.path_regex.match(request.scope["path"]):
             methods |= route.methods or set()
     return ", ".join(sorted(methods))
 
 
-_ROUTES: Final[tuple[Route, ...]] = (
-    Route(publish.PATH, PublishEndpoint, methods=["PUT"]),
-    *(route for router in ROUTERS for route in router.routes if isinstance(route, Route)),
-)
+_PUBLISH: Final = Route(publish.PATH, PublishEndpoint, methods=["PUT"])
+_ROUTES: Final = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))

@@ -47,7 +47,9 @@ _PAGE: Final = openapi.exactly(
                 "Statements after the cursor; `next` is the cursor to go on from.",
             )
         },
-        *("unauthenticated", "forbidden", "invalid-form", "storage-full"),
+        *openapi.CALLER,
+        "invalid-form",
+        "storage-full",
     ),
     openapi_extra=openapi.SIGNED,
 )

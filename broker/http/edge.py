@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Final
+from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +15,8 @@ from broker.telemetry import Telemetry
 UNROUTED: Final = "none"
 OPERATION: Final = "valise.operation"
 """Where a route leaves its name in the scope."""
+
+_REQUEST_ID: Final = "valise.request"
 
 log = structlog.get_logger("http")
 
@@ -47,7 +50,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last place that can still answer
             self._report(scope, error)
             if not status:
-                await problems.problem(problems.internal())(scope, receive, sending)
+                await problems.internal(request_id(scope))(scope, receive, sending)
         finally:
             if status:
                 self._requests.labels(operation_of(scope), str(status)).observe(self._clock() - began)
@@ -59,7 +62,20 @@ class Edge:
         while at is not None and at.tb_next is not None:
             at = at.tb_next
         where = "unknown" if at is None else f"{at.tb_frame.f_code.co_name}:{at.tb_lineno}"
-        log.error("request.failed", operation=operation_of(scope), error=type(error).__name__, line=where)
+        log.error(
+            "request.failed",
+            request=request_id(scope),
+            operation=operation_of(scope),
+            error=type(error).__name__,
+            line=where,
+        )
+
+
+def request_id(scope: Scope) -> str:
+    """Return a request's id, which is made when it is first asked for."""
+    if _REQUEST_ID not in scope:
+        scope[_REQUEST_ID] = str(uuid4())
+    return str(scope[_REQUEST_ID])
 
 
 def operation_of(scope: Scope) -> str:
@@ -68,4 +84,4 @@ def operation_of(scope: Scope) -> str:
     if isinstance(name, str):
         return name
     route = scope.get("route")
-    return str(getattr(route, "name", UNROUTED))
+    return str(getattr(route, "name", None) or UNROUTED)

@@ -18,8 +18,6 @@ from schemas.strict_json import Json
 
 router = APIRouter()
 
-_CODES: Final = ("unauthenticated", "forbidden")
-
 _WHY: Final = ("condition", "layer", "state", "instrument", "article", "reason")
 """What a participant is told of the condition that withholds a notice."""
 
@@ -80,7 +78,7 @@ _SUBSCRIPTIONS: Final = openapi.exactly(
                 {"Link": "The next page, rel=next."},
             )
         },
-        *_CODES,
+        *openapi.CALLER,
         "invalid-form",
     ),
     openapi_extra=openapi.SIGNED,
@@ -117,7 +115,7 @@ async def _page(query: FeedQuery, caller: Authenticated, service: Service) -> Fe
     response_class=Response,
     responses=openapi.responses(
         {200: openapi.json_body(_HELD, {"held": [openapi.example("held")]}, "Notices that are withheld now, and why.")},
-        *_CODES,
+        *openapi.CALLER,
     ),
     openapi_extra=openapi.SIGNED,
 )
@@ -153,7 +151,7 @@ def _held(item: HeldNotice) -> Json:
                 "The folded subscriptions, each with the statement that made it and its proof.",
             )
         },
-        *_CODES,
+        *openapi.CALLER,
     ),
     openapi_extra=openapi.SIGNED,
 )

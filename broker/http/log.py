@@ -97,7 +97,8 @@ def _tile(content: bytes | None) -> Response:
                 _OBJECT, {"event": "eyJ2IjoxLCJ0eXAiOiJib3VuZGFyeSJ9"}, "A statement with its proof, or an event."
             )
         },
-        *("unauthenticated", "forbidden", "not-found"),
+        *openapi.CALLER,
+        "not-found",
     ),
     openapi_extra={"security": [{}, *openapi.SIGNED["security"]]},
 )

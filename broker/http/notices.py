@@ -1,6 +1,6 @@
 """`GET /v1/notices/{notice_id}` and `…/proof`: the caller's own share of a notice, and that it is in the log."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 
@@ -14,7 +14,7 @@ router = APIRouter()
 
 NoticeAddress = Annotated[str, Path(json_schema_extra={"pattern": openapi.NOTICE_ID["pattern"]})]
 
-_CODES = ("unauthenticated", "forbidden", "not-found", "invalid-form")
+_CODES: Final = (*openapi.CALLER, "not-found", "invalid-form")
 
 
 def notice_address(text: str) -> NoticeId:

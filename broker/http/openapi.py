@@ -1,17 +1,17 @@
 """The OpenAPI 3.1 document: every operation, every status that can come, an example for each body.
 
-FastAPI makes the frame from its routes; publishing is a route of its own and brings its entry. What FastAPI adds by
-itself for refusals that it never sends here is taken out.
+FastAPI makes the frame from its routes; publishing is a route of its own and brings its entry.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from broker.http import problems
 from schemas.errors import Error
@@ -23,6 +23,9 @@ Node = dict[str, Any]
 
 ALWAYS: Final = ("bad-request", "request-timeout", "headers-too-large", "internal", "unavailable")
 """Problems that any request may meet: they come from the connection, or from nobody having foreseen it."""
+
+CALLER: Final = ("unauthenticated", "forbidden", "clock-skew")
+"""Problems that a call may meet that wants a signature."""
 
 SIGNED: Final[Node] = {"security": [{"signature": [], "signatureInput": []}]}
 """What an operation says that wants an RFC 9421 signature."""
@@ -150,13 +153,14 @@ COMPONENTS: Final[dict[str, Node]] = {
             "detail": {"type": "string"},
             "hint": {"type": "string"},
             "pointer": {"type": "string", "description": "RFC 6901 pointer to the member or parameter"},
+            "instance": {"type": "string", "pattern": "^urn:uuid:", "description": "the id of this failure in the log"},
             "offset": {"type": "integer", "minimum": 0, "description": "where in the input"},
             "refusal": {**JWS, "description": "the broker's signed refusal, where it is definite"},
             "denied": listing(_DENIED),
             "reasons": listing({"type": "string"}),
         },
         title="A problem document (RFC 9457)",
-        optional=("pointer", "offset", "refusal", "denied", "reasons"),
+        optional=("pointer", "offset", "instance", "refusal", "denied", "reasons"),
     ),
     "Head": exactly(
         {
@@ -235,8 +239,11 @@ _SECURITY: Final[Node] = {
 }
 
 
-def document(app: FastAPI, publish: tuple[str, Node]) -> Node:
-    """Return the whole document; `publish` is the path of the publish route and its operation."""
+def document(app: FastAPI, routes: Sequence[APIRoute], publish: tuple[str, Node]) -> Node:
+    """Return the whole document of an application that has these routes.
+
+    `publish` is the path of the publish route, which is not among them, and its operation.
+    """
     found: Node = get_openapi(
         title="Valise broker",
         version="1",
@@ -245,13 +252,14 @@ def document(app: FastAPI, publish: tuple[str, Node]) -> Node:
         description="Errors are RFC 9457 problems with stable types. Limits: a body 1 MiB, 32 nested objects and lists.",
         routes=app.routes,
     )
-    path, operation = publish
-    found["paths"].setdefault(path, {})["put"] = operation
+    # FastAPI drops every null from what it was given, in examples too, and adds refusals that are never sent here.
+    answers = {route.operation_id: route.responses for route in routes}
     for item in found["paths"].values():
-        for one in item.values():
-            unsent = one["responses"].get("422", {}).get("content", {}).get("application/json")
-            if unsent is not None:
-                del one["responses"]["422"]
+        for operation in item.values():
+            given = answers[operation["operationId"]]
+            operation["responses"] = {str(status): answer for status, answer in given.items()}
+    path, put = publish
+    found["paths"][path]["put"] = put
     found["components"] = {"schemas": COMPONENTS, "securitySchemes": _SECURITY}
     found["paths"] = dict(sorted(found["paths"].items()))
     return found

@@ -81,6 +81,7 @@ def from_validation(error: RequestValidationError) -> FormError:
     return FormError(f"{message}.", pointer="/" + "/".join(location))
 
 
-def internal() -> Error:
-    """Return the error for what nobody foresaw: it says nothing about what it was."""
-    return Error("Something failed inside. It has been logged.", problem="internal")
+def internal(request_id: str) -> Response:
+    """Return the response for what nobody foresaw: an id to look it up in the log by, and nothing about what it was."""
+    error = Error("Something failed inside. It has been logged.", problem="internal")
+    return problem(error, {"instance": f"urn:uuid:{request_id}"})
