@@ -8,6 +8,7 @@ proofs and the directory by `keys`. This module neither repeats a call nor keeps
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -43,6 +44,15 @@ class Answer:
 
     status: int
     body: bytes
+    date: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedNote:
+    """A checkpoint's note as it was served, and the answer's `Date` in Unix seconds, None where it has none."""
+
+    note: bytes
+    date: int | None
 
 
 class BrokerClient:
@@ -118,9 +128,10 @@ class BrokerClient:
 
     # The log
 
-    async def checkpoint(self) -> bytes:
-        """Return the newest checkpoint's note."""
-        return (await self._call("GET", "/log/checkpoint", limit=NOTE_LIMIT)).body
+    async def checkpoint(self) -> ServedNote:
+        """Return the newest checkpoint's note, and the broker's clock as its answer shows it."""
+        answer = await self._call("GET", "/log/checkpoint", limit=NOTE_LIMIT)
+        return ServedNote(answer.body, _date(answer.date))
 
     async def tile(self, tile: Tile) -> bytes:
         """Return a tile's hashes, 32 bytes each; raise `AnswerError` for another number of them."""
@@ -204,7 +215,7 @@ class BrokerClient:
             ) as response:
                 data = await _read(response, limit)
                 if response.status < 300:
-                    return Answer(response.status, data)
+                    return Answer(response.status, data, response.headers.get("Date"))
                 raise _failure(response.status, response.headers, data)
         except TimeoutError:
             raise BrokerAwayError("The broker did not answer in time.") from None
@@ -253,6 +264,13 @@ def _problem(headers: Mapping[str, str], data: bytes) -> dict[str, Json] | None:
     try:
         return strict_json.parse_object(data)
     except (MalformedError, TooLargeError):
+        return None
+
+
+def _date(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(parsedate_to_datetime(text).timestamp())
+    except ValueError:
         return None
 
 

@@ -92,7 +92,10 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry that waits. `parts` are there once it is sealed; `addressed` then says to whom."""
+    """An entry that waits. `parts` are there once it is sealed; `addressed` then says to whom.
+
+    `sealed_before` says that its own id was used up by a seal that was refused.
+    """
 
     seq: int
     id: NoticeId
@@ -102,6 +105,7 @@ class Entry:
     draft: Draft
     addressed: Addressed
     attempts: int
+    sealed_before: bool
     parts: Parts | None = field(repr=False)
 
 
@@ -211,6 +215,7 @@ def _entry(tx: Transaction, participant: ParticipantId, row: Columns) -> Entry:
         draft=Draft.parse(tx.open(DRAFT, name, draft)),
         addressed=Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients)),
         attempts=attempts,
+        sealed_before=notice_id is not None,
         parts=parts,
     )
 

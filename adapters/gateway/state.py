@@ -17,6 +17,9 @@ from schemas.ids import Kid, LedgerIndex, ParticipantId, Pattern
 STOPPING: Final = frozenset({"fork", "rollback", "open-statement-withheld", "wrong-log"})
 """Alarms during which nothing is sent: the log is not what it must be, and what is sent now might be lost in a lie."""
 
+STICKY: Final = frozenset({"fork", "rollback"})
+"""Alarms that only a person ends: what was seen stays proved, whatever the log shows next."""
+
 Subscriptions = Mapping[ParticipantId, Mapping[Pattern, LedgerIndex]]
 
 
@@ -24,12 +27,13 @@ Subscriptions = Mapping[ParticipantId, Mapping[Pattern, LedgerIndex]]
 class LogState:
     """The log as far as it was followed; `note` is the newest checkpoint that was verified and compared (empty: none).
 
-    `directory` and `snapshot` are the newest directory leaf's, `boundary` the last boundary's.
+    `directory`, `directory_index` and `snapshot` are the newest directory leaf's, `boundary` is the last one's.
     """
 
     frontier: Frontier = field(default_factory=Frontier)
     note: bytes = b""
     directory: int = 0
+    directory_index: int = 0
     snapshot: bytes | None = None
     boundary: Time | None = None
     revoked: Mapping[Kid, LedgerIndex] = field(default_factory=dict)
@@ -38,28 +42,33 @@ class LogState:
 
 def read_log(tx: Transaction) -> LogState:
     """Return what is known of the log."""
-    row = tx.connection.execute("SELECT size, frontier, note, directory, snapshot, boundary FROM log").fetchone()
+    row = tx.connection.execute(
+        "SELECT size, frontier, note, directory, directory_index, snapshot, boundary FROM log"
+    ).fetchone()
     if row is None:
         return LogState()
-    size, frontier, note, directory, snapshot, boundary = row
+    size, frontier, note, directory, directory_index, snapshot, boundary = row
     hashes = tuple(frontier[at : at + HASH_SIZE] for at in range(0, len(frontier), HASH_SIZE))
     subscriptions: dict[ParticipantId, dict[Pattern, LedgerIndex]] = {}
     for who, pattern, index in tx.connection.execute("SELECT participant, pattern, ledger_index FROM subscription"):
         subscriptions.setdefault(ParticipantId(who), {})[Pattern(pattern)] = LedgerIndex(index)
     revoked = {Kid(kid): LedgerIndex(at) for kid, at in tx.connection.execute("SELECT kid, ledger_index FROM revoked")}
-    return LogState(Frontier(size, hashes), note, directory, snapshot, boundary, revoked, subscriptions)
+    return LogState(
+        Frontier(size, hashes), note, directory, directory_index, snapshot, boundary, revoked, subscriptions
+    )
 
 
 def write_log(tx: Transaction, state: LogState, *, changed: bool) -> None:
     """Replace what is known of the log; `changed` says whether revocations or subscriptions are others than before."""
     tx.connection.execute(
-        "INSERT OR REPLACE INTO log (one, size, frontier, note, directory, snapshot, boundary)"
-        " VALUES (1, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO log (one, size, frontier, note, directory, directory_index, snapshot, boundary)"
+        " VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
         (
             state.frontier.size,
             b"".join(state.frontier.hashes),
             state.note,
             state.directory,
+            state.directory_index,
             state.snapshot,
             state.boundary,
         ),

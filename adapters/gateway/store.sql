@@ -99,7 +99,8 @@ CREATE TABLE log (
     size INTEGER NOT NULL,
     frontier BLOB NOT NULL,
     note BLOB NOT NULL,                     -- the newest checkpoint that was verified and compared
-    directory INTEGER NOT NULL,             -- number of the newest directory leaf, 0 for none
+    directory INTEGER NOT NULL,             -- version of the newest directory leaf, 0 for none
+    directory_index INTEGER NOT NULL,
     snapshot BLOB,
     boundary TEXT
 ) STRICT;
