@@ -56,8 +56,9 @@ def _checked(document: dict[str, Json], today: date) -> bytes:
     data = encode_profile(Profile.model_validate_json(orjson.dumps(document)))
     # What the model lets pass may still be refused: the same reader speaks here and wherever the file is read.
     profile = parse_profile(data)
-    for pointer, allowed in unknown_codes(profile, vocabulary()):
-        raise FormError(f"Is not in the code list. Known are: {', '.join(allowed)}.", pointer=pointer)
+    for number, member, allowed in unknown_codes(profile, vocabulary()):
+        at = f"/conditions/{number}/{member}"
+        raise FormError(f"Is not in the code list. Known are: {', '.join(allowed)}.", pointer=at)
     if profile.adopted > today.isoformat():
         raise FormError("Lies in the future.", pointer="/adopted")
     return data

@@ -1,7 +1,7 @@
 """What the rules say of their own accord: refusals without a law's condition, and the originator's handling codes.
 
-Each has an article of these rules of decision (schemas/spec names them by the same numbers) and a sentence in the six
-languages. H0 to H3 follow the handling codes that SIENA uses (design: domain); H3 is spelt out by conditions.
+Each has an article of these rules of decision (README.md beside this names them by the same numbers) and a sentence in
+the six languages. H0 to H3 follow the handling codes that SIENA uses (design: domain); H3 is spelt out by conditions.
 """
 
 from collections.abc import Mapping

@@ -48,7 +48,7 @@ def decide(facts: Facts, rules: Rules, *, evaluator: str) -> Verdict:
     action = facts.action
     # To publish is towards nobody yet: each recipient is asked for by a `receive` of its own.
     recipient = None if action == "publish" else facts.recipient
-    # What a participant wrote itself travels nowhere when it gets its own copy, so no law and no handling code stops it.
+    # What a participant wrote itself travels nowhere when it gets its own copy: no law and no handling code stops it.
     own = action == "receive" and recipient is not None and recipient.id == facts.sender.id
     denials: list[Determination] = []
     obligations: list[Determination] = []

@@ -16,13 +16,13 @@ _DECISION: Final = "OSCE Permanent Council Decision No. 1048 (2012)"
 _VALISE: Final = "Valise network rules"
 
 OSCE: Final = _codes(
-    "ad al am at az ba be bg by ca ch cy cz de dk ee es fi fr gb ge gr hr hu ie is it kg kz li lt lu lv mc md me mk mn mt "
-    "nl no pl pt ro rs ru se si sk sm tj tm tr ua us uz va"
+    "ad al am at az ba be bg by ca ch cy cz de dk ee es fi fr gb ge gr hr hu ie is it kg kz li lt lu lv mc md me mk mn "
+    "mt nl no pl pt ro rs ru se si sk sm tj tm tr ua us uz va"
 )
 EU: Final = _codes("at be bg cy cz de dk ee es fi fr gr hr hu ie it lt lu lv mt nl pl pt ro se si sk")
 COE: Final = _codes(
-    "ad al am at az ba be bg ch cy cz de dk ee es fi fr gb ge gr hr hu ie is it li lt lu lv mc md me mk mt nl no pl pt ro "
-    "rs se si sk sm tr ua"
+    "ad al am at az ba be bg ch cy cz de dk ee es fi fr gb ge gr hr hu ie is it li lt lu lv mc md me mk mt nl no pl pt "
+    "ro rs se si sk sm tr ua"
 )
 PARTNERS: Final = _codes("af au dz eg il jo jp kr ma th tn")
 ORGANISATIONS: Final = ("int-incb", "int-interpol", "int-osce", "int-unodc")
@@ -125,14 +125,14 @@ _GRANTS: Final = (
         "focal-point-administers",
         (_DECISION, "paragraph 20"),
         _text(
-            "A focal point administers the participants of its own State.",
-            "Un point focal administre les participants de son propre État.",
-            "Eine Kontaktstelle verwaltet die Teilnehmer ihres eigenen Staates.",
-            "Un punto di contatto amministra i partecipanti del proprio Stato.",
-            "Координационный центр управляет участниками своего государства.",
-            "Un punto focal administra a los participantes de su propio Estado.",
+            "A focal point administers the participants of its own State or organisation.",
+            "Un point focal administre les participants de son propre État ou de sa propre organisation.",
+            "Eine Kontaktstelle verwaltet die Teilnehmer ihres eigenen Staates oder ihrer Organisation.",
+            "Un punto di contatto amministra i partecipanti del proprio Stato o della propria organizzazione.",
+            "Координационный центр управляет участниками своего государства или своей организации.",
+            "Un punto focal administra a los participantes de su propio Estado o de su propia organización.",
         ),
-        ("osce", "partners"),
+        ("organisations", "osce", "partners"),
         ("administer",),
         agencies=("focal-point",),
         within="own-role",
@@ -157,14 +157,14 @@ _GRANTS: Final = (
         "leaving-focal-point",
         (_DECISION, "paragraph 20"),
         _text(
-            "A focal point may end the subscriptions of its own State's participants.",
-            "Un point focal peut mettre fin aux abonnements des participants de son propre État.",
-            "Eine Kontaktstelle darf Abonnements der Teilnehmer ihres eigenen Staates beenden.",
-            "Un punto di contatto può terminare gli abbonamenti dei partecipanti del proprio Stato.",
-            "Координационный центр может прекратить подписки участников своего государства.",
-            "Un punto focal puede poner fin a las suscripciones de los participantes de su propio Estado.",
+            "A focal point may end the subscriptions of its own State's or organisation's participants.",
+            "Un point focal peut mettre fin aux abonnements des participants de son État ou de son organisation.",
+            "Eine Kontaktstelle darf Abonnements der Teilnehmer ihres Staates oder ihrer Organisation beenden.",
+            "Un punto di contatto può terminare gli abbonamenti dei partecipanti di Stato o organizzazione propri.",
+            "Координационный центр может прекратить подписки участников своего государства или своей организации.",
+            "Un punto focal puede poner fin a las suscripciones de los participantes de su Estado u organización.",
         ),
-        ("osce", "partners"),
+        ("organisations", "osce", "partners"),
         ("subscribe",),
         acts=("unsubscribe",),
         agencies=("focal-point",),
@@ -175,7 +175,7 @@ _GRANTS: Final = (
         (_DECISION, "paragraphs 20 to 24"),
         _text(
             "International organisations exchange notices on routes, substances, practice and detection.",
-            "Les organisations internationales échangent des avis sur les itinéraires, les substances, les pratiques et la détection.",
+            "Les organisations internationales échangent des avis : itinéraires, substances, pratiques, détection.",
             "Internationale Organisationen tauschen Meldungen über Routen, Substanzen, Praxis und Detektion aus.",
             "Le organizzazioni internazionali scambiano avvisi su rotte, sostanze, prassi e rilevazione.",
             "Международные организации обмениваются уведомлениями о маршрутах, веществах, практике и обнаружении.",
@@ -184,7 +184,7 @@ _GRANTS: Final = (
         ("organisations",),
         ("publish", "receive"),
         acts=_ON_NOTICES,
-        agencies=("organisation",),
+        agencies=("focal-point", "organisation"),
         themes=_OPEN,
     ),
     _grant(
@@ -201,9 +201,27 @@ _GRANTS: Final = (
         ("organisations",),
         ("subscribe",),
         acts=("subscribe",),
-        agencies=("organisation",),
+        agencies=("focal-point", "organisation"),
         themes=_OPEN,
         within="self",
+    ),
+    _grant(
+        "organisations-subscribe-focal-point",
+        (_DECISION, "paragraphs 20 to 24"),
+        _text(
+            "An organisation's focal point may subscribe its participants to the same themes.",
+            "Le point focal d'une organisation peut abonner ses participants aux mêmes thèmes.",
+            "Die Kontaktstelle einer Organisation darf dieselben Themen für ihre Teilnehmer abonnieren.",
+            "Il punto di contatto di un'organizzazione può abbonare i suoi partecipanti agli stessi temi.",
+            "Координационный центр организации может подписать её участников на те же темы.",
+            "El punto focal de una organización puede suscribir a sus participantes a los mismos temas.",
+        ),
+        ("organisations",),
+        ("subscribe",),
+        acts=("subscribe",),
+        agencies=("focal-point",),
+        themes=_OPEN,
+        within="own-role",
     ),
     _grant(
         "own-keys",
@@ -242,7 +260,7 @@ _GRANTS: Final = (
         (_DECISION, "paragraph 24"),
         _text(
             "Partner States may subscribe to all themes but controlled deliveries, finance and requests.",
-            "Les États partenaires peuvent s'abonner à tous les thèmes sauf livraisons surveillées, finances et demandes.",
+            "Les États partenaires peuvent s'abonner à tout sauf livraisons surveillées, finances et demandes.",
             "Partnerstaaten dürfen alle Themen außer kontrollierten Lieferungen, Finanzen und Ersuchen abonnieren.",
             "Gli Stati partner possono abbonarsi a tutti i temi tranne consegne controllate, finanza e richieste.",
             "Государства-партнёры могут подписаться на все темы, кроме контролируемых поставок, финансов и запросов.",

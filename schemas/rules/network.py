@@ -55,7 +55,7 @@ class Group(BaseModel):
 class Grant(BaseModel):
     """One permission: whoever is `to` may do `actions` within these limits. A limit that is null limits nothing.
 
-    `acts` are the acts of `schemas.acts`; `agency_kinds` and `roles` look at the participant who is permitted something,
+    `acts` are those of `schemas.acts`; `agency_kinds` and `roles` look at the participant who is permitted something,
     `kinds`, `regions` and `themes` at the notice. `within` says towards whom: `any`, `own-role` (participants of the
     same State or organisation) or `self`. In force at a boundary b if `valid_from` <= b < `valid_to`.
     """

@@ -21,8 +21,8 @@ def check_profile(profile: Profile, *, today: date | None = None) -> list[str]:
     """
     known = vocabulary()
     warnings = [
-        f"{profile.conditions[int(pointer.split('/')[2])].id}: {pointer.split('/')[-1]} has a code that is not in the list."
-        for pointer, _ in unknown_codes(profile, known)
+        f"{profile.conditions[number].id}: {member} has a code that is not in the list."
+        for number, member, _ in unknown_codes(profile, known)
     ]
     for condition in profile.conditions:
         warnings += [f"{condition.id}: {said}" for said in _expiry(condition, today)]

@@ -73,13 +73,13 @@ def vocabulary() -> Vocabulary:
     )
 
 
-def unknown_codes(profile: Profile, known: Vocabulary) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield, for each code of a profile that no list knows, its pointer and the codes that are known there.
+def unknown_codes(profile: Profile, known: Vocabulary) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Yield where a profile has codes that no list knows: the condition's place, its member, the codes known there.
 
     Counterparts are left out: they are names of the network, which a profile's author does not sign.
     """
     for number, condition in enumerate(profile.conditions):
-        at, about = f"/conditions/{number}", condition.applies_to
+        about = condition.applies_to
         for name, codes, allowed in (
             ("kinds", about.kinds, known.kinds),
             ("themes", about.themes, known.themes),
@@ -89,9 +89,9 @@ def unknown_codes(profile: Profile, known: Vocabulary) -> Iterator[tuple[str, tu
             ("classification", about.classification, known.classifications),
         ):
             if codes is not None and not set(codes) <= set(allowed):
-                yield f"{at}/applies_to/{name}", tuple(sorted(allowed))
+                yield number, f"applies_to/{name}", tuple(sorted(allowed))
         if condition.obligation is not None and condition.obligation not in known.obligations:
-            yield f"{at}/obligation", tuple(sorted(known.obligations))
+            yield number, "obligation", tuple(sorted(known.obligations))
 
 
 def _codes(codes: CodeList) -> frozenset[str]:

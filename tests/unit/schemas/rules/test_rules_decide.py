@@ -100,7 +100,8 @@ AUDITOR = party("audit/one", "auditor")
 
 
 def test_a_notice_between_two_states_is_permitted_by_a_named_grant(rules: Rules) -> None:
-    for action, recipient in (("publish", None), ("receive", UZ)):
+    asked: tuple[tuple[Action, Party | None], ...] = (("publish", None), ("receive", UZ))
+    for action, recipient in asked:
         verdict = ask(rules, action, KZ, recipient)
         assert verdict.permitted
         assert found(verdict) == ["states-exchange"]
@@ -126,7 +127,7 @@ def test_a_denial_names_state_instrument_article_reason_and_evaluator(rules: Rul
     "changed", [{"nominal": False}, {"kind": Code("seizure")}], ids=["without nominal data", "another kind"]
 )
 def test_what_the_condition_is_not_about_stays_permitted(rules: Rules, changed: dict[str, Any]) -> None:
-    about = {"kind": Code("precursor"), "nominal": True} | changed
+    about: dict[str, Any] = {"kind": Code("precursor"), "nominal": True} | changed
     assert ask(rules, "receive", KZ, UZ, "central-asia.precursors", **about).permitted
 
 
@@ -213,6 +214,17 @@ def test_a_pattern_needs_a_grant_for_every_topic_under_it(rules: Rules) -> None:
     assert found(ask(rules, "subscribe", KZ, None, "atlantis.*", "subscribe")) == ["unknown-code"]
 
 
+def test_an_organisation_has_a_focal_point_too(rules: Rules) -> None:
+    focal = party("int/unodc/focal-point", "focal-point")
+    assert ask(rules, "receive", KZ, focal, "osce.routes").permitted
+    assert ask(rules, "subscribe", focal, UNODC, "osce.routes", "subscribe").permitted
+    assert ask(rules, "subscribe", focal, UNODC, "osce.routes", "unsubscribe").permitted
+    assert ask(rules, "administer", focal, UNODC, None, "revoke_key").permitted
+    assert found(ask(rules, "administer", focal, party("int/incb/desk", "organisation"), None, "revoke_key")) == [
+        "no-grant"
+    ]
+
+
 def test_one_subscribes_for_itself_and_a_focal_point_for_its_state(rules: Rules) -> None:
     assert ask(rules, "subscribe", FOCAL, KZ, act="subscribe").permitted
     assert found(ask(rules, "subscribe", FOCAL, UZ, act="subscribe")) == ["no-grant"]
@@ -250,7 +262,12 @@ def test_who_is_not_in_the_network_has_nothing(rules: Rules) -> None:
 
 
 def test_ones_own_copy_is_stopped_by_no_law_and_no_handling_code(rules: Rules) -> None:
-    about = {"kind": Code("precursor"), "nominal": True, "handling": (Code("h2"),), "classification": Code("secret")}
+    about: dict[str, Any] = {
+        "kind": Code("precursor"),
+        "nominal": True,
+        "handling": (Code("h2"),),
+        "classification": Code("secret"),
+    }
     verdict = ask(rules, "receive", UZ, UZ, "central-asia.precursors", **about)
     assert found(verdict) == ["own-copy"]
     assert verdict.obligations == ()
@@ -262,7 +279,11 @@ def test_ones_own_copy_is_stopped_by_no_law_and_no_handling_code(rules: Rules) -
     ["kind", "tlp", "pap", "classification", "urgency", "purpose", "legal_basis"],
 )
 def test_an_unknown_code_anywhere_in_the_label_denies(rules: Rules, member: str) -> None:
-    for action, recipient in (("publish", None), ("receive", replace(UZ, clearance="top-secret"))):
+    asked: tuple[tuple[Action, Party | None], ...] = (
+        ("publish", None),
+        ("receive", replace(UZ, clearance="top-secret")),
+    )
+    for action, recipient in asked:
         verdict = ask(rules, action, KZ, recipient, **{member: Code("xyzzy")})
         assert "unknown-code" in found(verdict)
         assert verdict.determining[0].parameters == {"member": f"/label/{member}"}
@@ -306,7 +327,7 @@ def test_h3_without_a_condition_cannot_be_evaluated(rules: Rules) -> None:
 
 def test_handling_codes_and_conditions_oblige_the_recipient(rules: Rules) -> None:
     conditions = (Condition(Code("delete-by"), (Code("2026-12-31"),)), Condition(Code("intelligence-only"), ()))
-    about = {"handling": (Code("h0"), Code("h1"), Code("h2"), Code("h3")), "conditions": conditions}
+    about: dict[str, Any] = {"handling": (Code("h0"), Code("h1"), Code("h2"), Code("h3")), "conditions": conditions}
     verdict = ask(rules, "receive", KZ, UZ, **about)
     assert verdict.permitted
     assert [(item.condition, item.obligation, dict(item.parameters)) for item in verdict.obligations] == [
@@ -361,7 +382,7 @@ def test_a_lacking_label_denies(rules: Rules) -> None:
 
 
 def test_acts_that_cannot_be_blocked_are_decided_all_the_same(rules: Rules) -> None:
-    about = {"kind": Code("precursor"), "nominal": True}
+    about: dict[str, Any] = {"kind": Code("precursor"), "nominal": True}
     assert not ask(rules, "receive", KZ, UZ, "central-asia.precursors", "recall", **about).permitted
 
 

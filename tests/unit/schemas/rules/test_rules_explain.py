@@ -85,4 +85,4 @@ def test_a_reason_that_lacks_a_language_is_given_in_english() -> None:
 
 def test_a_determination_with_parameters_has_a_stable_form() -> None:
     assert OBLIGATION.to_json()["parameters"] == {"by": "clock", "values": ["2026-12-31"]}
-    assert list(OBLIGATION.to_json()["parameters"] or ()) == ["by", "values"]
+    assert str(OBLIGATION.to_json()["parameters"]).startswith("{'by'")

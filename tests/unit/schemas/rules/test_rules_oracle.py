@@ -5,6 +5,7 @@ import os
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -32,11 +33,11 @@ def seen(item: Determination) -> oracle.Finding:
     return (item.condition, item.layer, item.state, item.effect.value, item.obligation, parameters)
 
 
-def compiled(network: dict, laws: dict, boundary: Time | None) -> Rules:
+def compiled(network: dict[str, Any], laws: dict[str, worlds.Law | None], boundary: Time | None) -> Rules:
     return compile_rules(version=7, boundary=boundary, network=orjson.dumps(network), laws=worlds.written(laws))
 
 
-def compare(facts: Facts, rules: Rules, network: dict, laws: dict) -> Verdict:
+def compare(facts: Facts, rules: Rules, network: dict[str, Any], laws: dict[str, worlds.Law | None]) -> Verdict:
     verdict = decide(facts, rules, evaluator="broker")
     permitted, determining, owed = oracle.evaluate(facts, network, laws, rules.boundary)
     assert verdict.permitted is permitted
