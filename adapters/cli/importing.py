@@ -22,7 +22,9 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, plain or gzip.", exists=True, dir_okay=False)],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report; send nothing.")] = False,
-    routes: Annotated[bool, typer.Option("--routes", help="Add a route where departure and destination are known.")] = False,
+    routes: Annotated[
+        bool, typer.Option("--routes", help="Add a route where departure and destination are known.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until every notice has its outcome.")] = False,
     gateway: GatewayUrl = None,
     token_file: TokenFile = None,
