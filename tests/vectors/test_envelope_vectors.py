@@ -1,0 +1,264 @@
+"""The vectors: our implementation and the second reader each give every vector's outcome, and agree on fresh envelopes."""
+
+import ast
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.publish import _recipients
+from broker.trust import Trust
+from keys.batch import Signed, sign_batch
+from keys.directory.directory import Directory, Moment
+from keys.directory.log_target import LogTarget
+from keys.directory.records import StateFile
+from keys.envelope import check_clock, open_act, open_notice, seal_notice, verify_delivery, verify_envelope
+from keys.log.note import verify_checkpoint
+from keys.seal import SealingKey
+from schemas.delivery import Delivery
+from schemas.encoding import b64decode
+from schemas.envelope import Envelope
+from schemas.errors import Error
+from schemas.problems import PROBLEMS
+from schemas.statement import Statement
+from tests.vectors import reader, reader_forms, workshop
+
+HERE = Path(__file__).resolve().parent
+PATHS = sorted((HERE / "envelope").glob("*.json"))
+OUTCOMES = {
+    "ok",
+    "too-large",
+    "malformed",
+    "invalid-form",
+    "wrong-origin",
+    "unknown-key",
+    "revoked-key",
+    "unverified",
+    "clock-skew",
+    "expired",
+    "recipients",
+    "act-not-served",
+}
+
+
+def load(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+@cache
+def public() -> dict[str, Any]:
+    return load(HERE / "directory.json")
+
+
+def input_of(vector: dict[str, Any]) -> bytes:
+    data = vector["input"].encode() if "input" in vector else b64decode(vector["input_b64u"])
+    return data.ljust(vector.get("pad", 0))
+
+
+# Ours
+
+
+@cache
+def directory() -> Directory:
+    value = public()
+    dumps = json.dumps
+    return Directory(
+        version=1,
+        snapshot=bytes(32),
+        origin=value["log"]["origin"],
+        roles={name: StateFile.parse(dumps(file).encode(), name) for name, file in value["roles"].items()},
+        laws={},
+        network=b"{}",
+        log=LogTarget.parse(dumps(value["log"]).encode()),
+        role_versions={},
+        unreadable=frozenset(),
+        last_good={},
+        valid_until=2**40,
+    )
+
+
+def ours_envelope(data: bytes, vector: dict[str, Any]) -> None:
+    envelope = Envelope.parse(data)
+    if envelope.statement.origin != vector["origin"]:
+        raise Error("another deployment's", problem="wrong-origin")
+    moment = Moment(vector["moment"]["index"], vector["moment"]["received_at"])
+    verified = verify_envelope(envelope, directory(), moment=moment, revoked=vector["revoked"])
+    check_clock(verified.statement, moment.received_at // 1000)
+    if envelope.statement.act != "grant":  # not served by the broker yet, whose step 7 does not know it
+        trust = Trust(directory(), None, None, vector["revoked"])  # type: ignore[arg-type]
+        _recipients(verified, trust, moment)
+
+
+def ours_delivery(data: bytes, vector: dict[str, Any]) -> dict[str, Any]:
+    delivery = Delivery.parse(data)
+    if delivery.statement.origin != vector["origin"]:
+        raise Error("another deployment's", problem="wrong-origin")
+    checkpoint = verify_checkpoint(delivery.inclusion.checkpoint, directory().log.keys)
+    keys = {kid: SealingKey(b64decode(seed)) for kid, seed in vector["seeds"].items()}
+    verified = verify_delivery(delivery, directory(), checkpoint, revoked=vector["revoked"], own=keys)
+    return dict(open_notice(verified, keys[delivery.sealed.stanza.kid]).notice)
+
+
+def ours(vector: dict[str, Any]) -> tuple[str, str | None, Any]:
+    try:
+        run = ours_envelope if vector["kind"] == "envelope" else ours_delivery
+        return "ok", None, run(input_of(vector), vector)
+    except Error as error:
+        return error.code, error.pointer, None
+
+
+# The second reader's
+
+
+def theirs(vector: dict[str, Any]) -> tuple[str, Any]:
+    world = reader.World(public(), vector["revoked"])
+    try:
+        if vector["kind"] == "envelope":
+            moment = vector["moment"]
+            reader.read_envelope(input_of(vector), world, moment["index"], moment["received_at"])
+            return "ok", None
+        seeds = {kid: reader_forms.unbase64(seed) for kid, seed in vector["seeds"].items()}
+        return "ok", reader.read_delivery(input_of(vector), world, seeds)
+    except reader.Refused as refused:
+        return refused.outcome, None
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_our_implementation_gives_the_outcome(path: Path) -> None:
+    vector = load(path)
+    outcome, pointer, notice = ours(vector)
+    expected = vector["expected"]
+    assert outcome == expected["outcome"]
+    if "pointer" in expected:
+        assert pointer == expected["pointer"]
+    if vector["kind"] == "delivery" and outcome == "ok":
+        assert notice == expected["notice"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_second_reader_gives_the_outcome(path: Path) -> None:
+    vector = load(path)
+    outcome, notice = theirs(vector)
+    assert outcome == vector["expected"]["outcome"]
+    if vector["kind"] == "delivery" and outcome == "ok":
+        assert notice == vector["expected"]["notice"]
+
+
+# What the set is worth
+
+
+def test_there_are_enough_and_every_outcome_is_among_them() -> None:
+    outcomes = [load(path)["expected"]["outcome"] for path in PATHS]
+    assert len(PATHS) >= 150
+    assert set(outcomes) == OUTCOMES
+    assert outcomes.count("ok") >= 40
+
+
+def test_outcomes_are_problems_and_words_of_the_specification() -> None:
+    words = (HERE.parents[1] / "schemas" / "spec" / "README.md").read_text(encoding="utf-8")
+    table = words[words.index("| outcome |") :]
+    rows = [row.partition("|")[2].partition("|")[0] for row in table.splitlines() if row.startswith("|")]
+    named = {word for row in rows for word in re.findall(r"`([a-z-]+)`", row)}
+    assert named >= OUTCOMES
+    assert named - {"ok"} <= set(PROBLEMS)
+
+
+def test_each_file_is_named_as_its_vector() -> None:
+    assert all(load(path)["name"] == path.stem for path in PATHS)
+
+
+@pytest.mark.parametrize("module", [reader, reader_forms])
+def test_the_second_reader_shares_no_code(module: Any) -> None:
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    roots = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            roots |= {name.name.partition(".")[0] for name in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            roots.add(node.module if node.module.startswith("tests") else node.module.partition(".")[0])
+    allowed = {"base64", "collections", "cryptography", "datetime", "hashlib", "itertools", "json", "re", "typing"}
+    assert roots <= allowed | {"tests.vectors.reader_forms"}
+
+
+# Envelopes that were never seen before
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+NUMBERS = st.integers(-(2**53) + 1, 2**53 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=10,
+)
+NOTICES = st.dictionaries(TEXTS.filter(lambda name: name != "label"), JSON, max_size=5)
+
+
+def sealed_by_us(notice: dict[str, Any], recipients: tuple[str, ...], act: str = "issue") -> Any:
+    raw = workshop.issue(act).said
+    statement = replace(Statement.parse(workshop.dumps(raw)), sealed=None)
+    records = [directory().sealing(workshop.sealing(name).kid) for name in recipients]
+    return seal_notice(statement, notice, records)
+
+
+def signed_by_us(*unsigned: Any) -> list[Signed]:
+    keys = workshop.identity("fr/customs/one")
+    return sign_batch(unsigned, keys, origin=workshop.ORIGIN, signer="fr/customs", at=workshop.ISSUED)  # type: ignore[arg-type]
+
+
+def world() -> reader.World:
+    return reader.World(public(), {})
+
+
+@settings(max_examples=25, deadline=None)
+@given(NOTICES, st.sampled_from(["issue", "recall", "consent"]), st.integers(0, 4), st.booleans())
+def test_the_second_reader_reads_what_we_make(notice: dict[str, Any], act: str, beside: int, many: bool) -> None:
+    """Any notice, alone or in a batch: read as an envelope, then as each recipient's delivery, by both."""
+    names = workshop.RECIPIENTS if many else workshop.RECIPIENTS[:2]
+    others = [
+        open_act(
+            Statement.parse(
+                workshop.dumps(workshop.statement("subscribe", body=BODY, notice_id=workshop.identifier(100 + n)))
+            )
+        )
+        for n in range(beside)
+    ]
+    made = signed_by_us(*others, sealed_by_us(notice, names, act))
+    for one in made:
+        read = reader.read_envelope(one.envelope, world(), workshop.INDEX, workshop.RECEIVED_AT)
+        assert read.bytes == one.statement_bytes
+    value = json.loads(made[-1].envelope)
+    parts = workshop.Parts(json.loads(made[-1].statement_bytes), value["proof"], value["sealed"])
+    for name in names:
+        data = workshop.dumps(workshop.delivery(parts, name))
+        seed = workshop.seed(f"{name} sealing")
+        assert reader.read_delivery(data, world(), {workshop.sealing(name).kid: seed}) == notice
+        seeds = {workshop.sealing(name).kid: workshop.b64(seed)}
+        assert ours_delivery(data, {"origin": workshop.ORIGIN, "revoked": {}, "seeds": seeds}) == notice
+
+
+BODY = {"participant": "fr/customs", "patterns": ["*.*"]}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_both_readers_agree_on_bent_bytes(data: st.DataObject) -> None:
+    """Bytes of a good vector replaced, inserted or removed anywhere: refused, and in the same words."""
+    path = HERE / "envelope" / f"{data.draw(st.sampled_from(['act-subscribe', 'act-issue', 'delivery-good']))}.json"
+    vector = load(path)
+    good = vector["input"].encode()
+    at = data.draw(st.integers(0, len(good) - 1))
+    gone = data.draw(st.integers(0, 3))
+    new = data.draw(st.binary(max_size=3) | st.text('{}[]",:0123456789aA-_ ', max_size=3).map(str.encode))
+    bad = good[:at] + new + good[at + gone :]
+    del vector["input"]
+    bent = {**vector, "input_b64u": workshop.b64(bad)}
+    outcome, _, _ = ours(bent)
+    assert outcome == theirs(bent)[0]
+    assert (outcome == "ok") is (bad == good)
