@@ -65,10 +65,14 @@ class Serving:
         self._sequencer.on_checkpoint(self._announce)
         await self._loop.run_in_executor(None, self._sequencer.start)
 
-    async def stop(self, seconds: float = 10.0) -> None:
-        """Release who waits, finish what is queued, close the reader; within a bound."""
+    def release(self) -> None:
+        """Release who waits for a checkpoint, and let nobody wait any more; what else is asked is still answered."""
         self._stopping = True
         self._wake()
+
+    async def stop(self, seconds: float = 10.0) -> None:
+        """Release who waits, finish what is queued, close the reader; within a bound."""
+        self.release()
         await asyncio.get_running_loop().run_in_executor(None, self._sequencer.stop, seconds)
         if self._reader is not None:
             self._reader.close()
