@@ -85,6 +85,38 @@ class Seen(Protocol):
         ...
 
 
+class Past:
+    """What has counted so far, in memory: for whoever folds a ledger from its beginning."""
+
+    __slots__ = ("_days", "_erased", "_notices")
+
+    def __init__(self) -> None:
+        self._notices: set[NoticeId] = set()
+        self._erased: set[NoticeId] = set()
+        self._days: set[str] = set()
+
+    def notice(self, notice_id: NoticeId) -> bool:
+        """Say whether a statement with this notice id has counted."""
+        return notice_id in self._notices
+
+    def erased(self, notice_id: NoticeId) -> bool:
+        """Say whether an erasure of this notice has counted."""
+        return notice_id in self._erased
+
+    def day(self, day: str) -> bool:
+        """Say whether this day has counted."""
+        return day in self._days
+
+    def add(self, what: Statement | Event) -> None:
+        """Take in what has just counted."""
+        if isinstance(what, Statement):
+            self._notices.add(what.notice_id)
+        elif isinstance(what.what, Erasure):
+            self._erased.add(what.what.notice_id)
+        elif isinstance(what.what, Day):
+            self._days.add(what.what.day)
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
     """A record that is leaf `index`: the state behind it, the nodes that became complete (level, n, hash), what it says."""
@@ -102,22 +134,25 @@ class Skipped:
     reason: Reason
 
 
-def fold(state: FoldState, record: Record, seen: Seen) -> Counted | Skipped:
-    """Say whether the next record counts under the table of the design, and what it makes of the tree."""
+def fold(state: FoldState, record: Record, seen: Seen, parsed: Statement | None = None) -> Counted | Skipped:
+    """Say whether the next record counts under the table of the design, and what it makes of the tree.
+
+    Whoever has just parsed the record's statement may hand it over as `parsed`; it is half of the work.
+    """
     if record.leaf.received_at < state.newest - LIMITS.received_at_back:
         return Skipped(Reason.LATE)
     if record.leaf.type in EVENTS:
         return _fold_event(state, record, seen)
-    return _fold_statement(state, record, seen)
+    return _fold_statement(state, record, seen, parsed)
 
 
-def _fold_statement(state: FoldState, record: Record, seen: Seen) -> Counted | Skipped:
+def _fold_statement(state: FoldState, record: Record, seen: Seen, parsed: Statement | None) -> Counted | Skipped:
     if record.proof is None:
         return Skipped(Reason.FORM)
     if digests.statement_leaf(record.document, record.proof) != record.leaf.digest:
         return Skipped(Reason.DIGEST)
     try:
-        statement = Statement.parse(record.document)
+        statement = parsed or Statement.parse(record.document)
     except Error:
         return Skipped(Reason.FORM)
     if statement.form.open is not (record.leaf.type is LeafType.OPEN):
@@ -149,7 +184,8 @@ def _fold_event(state: FoldState, record: Record, seen: Seen) -> Counted | Skipp
 
 
 def _after(state: FoldState, event: Event, seen: Seen) -> FoldState | Reason:
-    match event.what:
+    what = event.what
+    match what:
         case DirectoryVersion(version):
             return replace(state, directory=version) if version == state.directory + 1 else Reason.VERSION
         case Boundary(at):
@@ -159,8 +195,8 @@ def _after(state: FoldState, event: Event, seen: Seen) -> FoldState | Reason:
             return replace(state, key_number=number) if number == state.key_number + 1 else Reason.NUMBER
         case Erasure(notice_id):
             return Reason.ERASED if seen.erased(notice_id) else state
-        case Day(day):
-            return Reason.DAY if seen.day(day) else state
+        case _:
+            return Reason.DAY if seen.day(what.day) else state
 
 
 def _count(state: FoldState, record: Record, what: Statement | Event) -> Counted:

@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from broker.view.statements import Statements
 from keys.log.merkle import tree_frontier
 from schemas.ids import Kid, LedgerIndex, Origin, ParticipantId
 from schemas.record import Record
+from schemas.statement import Statement
 
 Progress = Callable[[int, int], None]
 """Told how far a long work has come: done, of how many."""
@@ -100,7 +102,7 @@ class View(Statements, Feed, Log):
         if not self._is_of(ledger, length):
             self._empty()
         while records := ledger.read(self.position, _PAGE):
-            self._apply([(position, record, self._stored_kids(record)) for position, record in records])
+            self._apply([(position, record, self._stored_kids(record), None) for position, record in records])
             if progress is not None:
                 progress(self.position, length)
         self._restore_held()
@@ -128,25 +130,34 @@ class View(Statements, Feed, Log):
         self._revoked = {}
         self._load(self.state.origin)
 
-    def apply(self, items: Sequence[tuple[int, Record, bytes | None]]) -> list[Applied]:
+    def apply(
+        self,
+        items: Sequence[tuple[int, Record, bytes | None]],
+        statements: Sequence[Statement | None] | None = None,
+    ) -> list[Applied]:
         """Fold records that were just appended, each with its position and body, in one transaction.
 
-        They follow `position` in order. Raises `StorageFullError` or `LedgerUnavailableError`; then nothing of them is in
-        the view, and `catch_up` brings them. Nothing is answered to anybody before this returns.
+        They follow `position` in order. `statements` are theirs, one for each record, where the caller has parsed them
+        from the very bytes. Raises `StorageFullError` or `LedgerUnavailableError`; then nothing of them is in the view, and
+        `catch_up` brings them. Nothing is answered to anybody before this returns.
         """
+        parsed = statements or repeat(None)
         return self._apply(
-            [(position, record, () if body is None else stanza_kids(body)) for position, record, body in items]
+            [
+                (position, record, () if body is None else stanza_kids(body), statement)
+                for (position, record, body), statement in zip(items, parsed, strict=False)
+            ]
         )
 
-    def _apply(self, items: Sequence[tuple[int, Record, tuple[Kid, ...]]]) -> list[Applied]:
+    def _apply(self, items: Sequence[tuple[int, Record, tuple[Kid, ...], Statement | None]]) -> list[Applied]:
         batch = Batch(self._db)
         state, position = self.state, self.position
         applied = []
         with explained():
-            for at, record, kids in items:
+            for at, record, kids, statement in items:
                 if at < position:
                     raise ValueError("Records are applied once, in the order of the ledger.")
-                counted = fold(state, record, batch)
+                counted = fold(state, record, batch, statement)
                 position = at + 1
                 if isinstance(counted, Skipped):
                     applied.append(Applied(at, None, counted.reason))
@@ -262,6 +273,8 @@ class View(Statements, Feed, Log):
         self._db.close()
 
 
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
 _RESET: Final = """UPDATE state SET position = 0, size = 0, directory = 0, boundary = NULL, key_number = 0, newest = 0,
     settled = -1"""
 
@@ -297,11 +310,14 @@ def _create(db: sqlite3.Connection, origin: Origin) -> None:
 
 def _serves(db: sqlite3.Connection, origin: Origin) -> bool:
     """Say whether an open file is a view of this version and origin; a damaged one is not."""
-    try:
-        application = db.execute("PRAGMA application_id").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if (application, version) != (APPLICATION_ID, VERSION):
-            return False
-        return bool(db.execute("SELECT origin FROM state").fetchall() == [(origin,)])
-    except sqlite3.DatabaseError:
-        return False
+    with explained():
+        try:
+            application = db.execute("PRAGMA application_id").fetchone()[0]
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if (application, version) != (APPLICATION_ID, VERSION):
+                return False
+            return bool(db.execute("SELECT origin FROM state").fetchall() == [(origin,)])
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode in _DAMAGED:
+                return False
+            raise

@@ -138,3 +138,44 @@ class Maker:
 
     def day(self, day, count=0, root=None):
         return self.event(Day(day, count, b64encode(root or hashlib.sha256().digest())))
+
+
+def random_entry(maker, made):
+    """Return the next entry of a ledger in which everything counts, and keep in `made` the ids of sealed notices."""
+    notices, gone = made.setdefault("notices", []), made.setdefault("erased", set())
+    choice = maker.random.randrange(12)
+    left = [notice for notice in notices if notice not in gone]
+    if choice == 0 or maker.directory == 0:
+        return maker.next_directory(b"snapshot %d" % (maker.directory + 1))
+    if choice == 1:
+        return maker.next_boundary()
+    if choice == 2:
+        return maker.next_key()
+    if choice == 3 and left:
+        gone.add(notice := maker.random.choice(left))
+        return maker.erasure(notice)
+    if choice == 4:
+        made["days"] = made.get("days", 0) + 1
+        return maker.day(from_seconds(86400 * made["days"])[:10])
+    if choice == 5:
+        return maker.subscribe("de/police", maker.random.choice(("*.opiates", "europe.*", "*.*")))
+    if choice == 6:
+        return maker.subscribe("de/police", maker.random.choice(("*.opiates", "europe.*", "*.*")), act="unsubscribe")
+    if choice == 7:
+        return maker.revoke("de/police", kid_of("de/police", maker.random.randrange(3)))
+    if choice == 8 and notices:
+        ref = maker.random.choice(notices)
+        act = maker.random.choice(("recall", "correct"))
+        entry = maker.notice(act, ref=ref, thread=ref)
+    else:
+        people = ("de/police", "it/customs", "int/unodc/desk", "kz/border")
+        sender, *recipients = maker.random.sample(people, maker.random.randrange(2, 5))
+        entry = maker.notice(sender=sender, recipients=recipients)
+    notices.append(Statement.parse(entry.record.document).notice_id)
+    return entry
+
+
+def random_entries(maker, count):
+    """Return `count` entries that all count, in this order."""
+    made = {}
+    return [random_entry(maker, made) for _ in range(count)]
