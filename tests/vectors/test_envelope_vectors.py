@@ -262,3 +262,54 @@ def test_both_readers_agree_on_bent_bytes(data: st.DataObject) -> None:
     outcome, _, _ = ours(bent)
     assert outcome == theirs(bent)[0]
     assert (outcome == "ok") is (bad == good)
+
+
+ODD: list[Any] = [
+    None, True, False, 0, 1, -1, 2**53 - 1, 2**53, 2**64, 1.5, "", " ", "a", "a-b", "-a", "A", "*.*", "a.b", "a.*", "fr/customs",
+    "int/a/b", "audit/x", "frr/x", "2026-03-01T12:00:00Z", "2026-02-29T00:00:00Z", "2024-02-29T23:59:59Z", "AA", "AB", "A" * 43,
+    "A" * 42 + "B", "A" * 86, "019ca8c2-e480-7000-8000-000000000002", "issue", "grant", "acknowledge", "subscribe", "delegate",
+    "é", [], {}, [None], ["a", "b"], ["b", "a"], ["a", "a"], {"a": None}, {"size": 0, "root": "A" * 43},
+]  # fmt: skip
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every member and item."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for name, item in inner for place in ((*at, name), *places(item, (*at, name)))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_both_readers_agree_on_bent_members(data: st.DataObject) -> None:
+    """One member or item of an envelope, a statement, a payload or a protected header replaced, removed or doubled."""
+    name = data.draw(st.sampled_from(["act-subscribe", "act-issue", "act-grant", "act-delegate", "delivery-good"]))
+    vector = load(HERE / "envelope" / f"{name}.json")
+    whole = json.loads(vector["input"])
+    text = data.draw(st.sampled_from([None, ("statement",), ("proof", "head", "payload"), ("sealed", "protected")]))
+    holder, last = whole, None
+    if text is not None:
+        *path, last = text
+        for step in path:
+            holder = holder[step]
+        if holder is None or last not in holder:
+            return
+    value = whole if last is None else json.loads(workshop.unb64(holder[last]))
+    place = data.draw(st.sampled_from(places(value)))
+    inner = value
+    for step in place[:-1]:
+        inner = inner[step]
+    change = data.draw(st.sampled_from(["replace", "remove", "double"]))
+    if change == "replace":
+        inner[place[-1]] = data.draw(st.sampled_from(ODD))
+    elif change == "remove":
+        del inner[place[-1]]
+    elif isinstance(inner, list):
+        inner.append(inner[place[-1]])
+    else:
+        inner["extra"] = inner[place[-1]]
+    if last is not None:
+        holder[last] = workshop.b64(workshop.dumps(value))
+    if text == ("statement",) and vector["kind"] == "envelope":  # so that a good form is seen to the end
+        whole["proof"] = workshop.proof(workshop.unb64(whole["statement"]))
+    bent = {**vector, "input": workshop.dumps(whole).decode()}
+    assert ours(bent)[0] == theirs(bent)[0]
