@@ -87,6 +87,20 @@ class Published(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptDigests:
+    """SHA-256 of a record's statement and proof, as its receipt names them."""
+
+    statement: bytes
+    proof: bytes
+
+    @classmethod
+    def of(cls, record: Record) -> "ReceiptDigests":
+        """Take the digests of a record."""
+        assert record.proof is not None  # statements have one
+        return cls(digests.sha256(record.document), digests.sha256(record.proof))
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """A statement to append: its record, its sealed body, and the decision to keep for auditors."""
 
@@ -94,6 +108,7 @@ class Accepted:
     record: Record
     body: bytes | None
     decision: bytes
+    receipt: ReceiptDigests
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +184,14 @@ def _parse(data: bytes, notice_id: NoticeId | None, origin: Origin) -> Envelope:
     return envelope
 
 
-def receipt_of(origin: Origin, index: LedgerIndex, record: Record) -> Receipt:
+def receipt_of(origin: Origin, index: LedgerIndex, record: Record, own: ReceiptDigests) -> Receipt:
     """Return the receipt of a record: a pure function, so that every instance answers with the same payload."""
-    assert record.proof is not None  # statements have one
     return Receipt(
         origin=origin,
         index=index,
         leaf=record.leaf,
-        statement=b64encode(digests.sha256(record.document)),
-        proof=b64encode(digests.sha256(record.proof)),
+        statement=b64encode(own.statement),
+        proof=b64encode(own.proof),
         directory=record.directory,
         boundary=record.boundary,
         due=from_seconds(record.leaf.received_at // 1000 + LIMITS.receipt_due),
@@ -352,11 +366,9 @@ def _act_refused(detail: str, pointer: str) -> Error:
 
 def _accept(verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], trust: Trust, now_ms: int) -> Accepted:
     envelope, statement = verified.envelope, verified.statement
-    leaf = Leaf(
-        LeafType.OPEN if statement.form.open else LeafType.SEALED,
-        now_ms,
-        digests.statement_leaf(envelope.statement_bytes, envelope.proof_bytes),
-    )
+    own = ReceiptDigests(verified.statement_digest, digests.sha256(envelope.proof_bytes))
+    leaf_type = LeafType.OPEN if statement.form.open else LeafType.SEALED
+    leaf = Leaf(leaf_type, now_ms, digests.joined_leaf(own.statement, own.proof))
     body = envelope.sealed_bytes
     record = Record(
         leaf=leaf,
@@ -366,7 +378,8 @@ def _accept(verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], t
         directory=trust.directory.version,
         boundary=trust.boundary,
     )
-    return Accepted(statement, record, body, _decision(verified, "accepted", trust, now_ms, recipients=recipients))
+    decision = _decision(verified, "accepted", trust, now_ms, recipients=recipients)
+    return Accepted(statement, record, body, decision, own)
 
 
 def _refuse(verified: VerifiedEnvelope, error: Error, origin: Origin, trust: Trust, now_ms: int) -> Refused:

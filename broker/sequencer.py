@@ -6,17 +6,17 @@ receipts, answer. A crash before the append has published nothing; one after it 
 retries finds its receipt (`Repeated`). The event loop only waits. The chunk ends at an open act, for what follows it
 must be decided under what it changed.
 
-Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped`, `alarm` and `failure` are written
-by it and read by anybody (each a reference to an immutable value).
+Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped`,
+`alarm` and `failure` are written by it and read by anybody (each a reference to an immutable value).
 """
 
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import structlog
 
@@ -24,7 +24,17 @@ from broker.clock import Clock
 from broker.housekeeping import Housekeeping
 from broker.ledger.port import Append, Decision, Entry, Ledger
 from broker.ledger.signer import CheckpointSigner, SignerError
-from broker.publish import Accepted, Denied, Outcome, Refused, Repeated, Row, publish, receipt_of
+from broker.publish import (
+    Accepted,
+    Denied,
+    Outcome,
+    ReceiptDigests,
+    Refused,
+    Repeated,
+    Row,
+    publish,
+    receipt_of,
+)
 from broker.quota import Quota
 from broker.trust import Trust
 from broker.view.store import Applied, View
@@ -36,7 +46,7 @@ from schemas.record import Record
 
 CHUNK: Final = 64
 QUEUE: Final = 4096
-SIGN_EVERY_MS: Final = 100
+SIGN_EVERY_S: Final = 0.1
 TICK_S: Final = 0.25
 
 T = TypeVar("T")
@@ -81,13 +91,13 @@ class SignedTree:
 class _Publish:
     notice_id: NoticeId
     data: bytes
-    answer: "Future[Answer]"
+    answer: "asyncio.Future[Answer]"
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     run: Callable[[], object]
-    answer: "Future[object]"
+    answer: "asyncio.Future[object]"
 
 
 class _Staged:
@@ -142,6 +152,7 @@ class Sequencer:
         self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
+        self._sign_after = 0.0
         self._listeners: list[Callable[[], None]] = []
 
     # --- called from the event loop ---
@@ -172,15 +183,15 @@ class Sequencer:
 
     async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
         """Publish one envelope; raise `OverloadedError` when nothing can be decided now."""
-        answer: Future[Answer] = Future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._put(_Publish(notice_id, data, answer))
-        return await asyncio.wrap_future(answer)
+        return await answer
 
     async def call(self, run: Callable[[], T]) -> T:
         """Run a function in the ledger thread and return its result or raise its error."""
-        answer: Future[object] = Future()
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._put(_Call(run, answer))
-        return cast("T", await asyncio.wrap_future(answer))
+        return cast("T", await answer)
 
     def _put(self, job: _Publish | _Call) -> None:
         if not self._thread.is_alive():
@@ -204,13 +215,13 @@ class Sequencer:
                 self._fail(error)
             while waiting:
                 waiting = self._work(waiting)
-            self._sign_when_due(idle=self._jobs.empty())
+            self._sign_when_due()
         self._sign()
 
     def _take(self) -> list[_Publish | _Call | None]:
         pending = self._view.size > self.signed.size
         try:
-            jobs = [self._jobs.get(timeout=SIGN_EVERY_MS / 1000 if pending else TICK_S)]
+            jobs = [self._jobs.get(timeout=SIGN_EVERY_S if pending else TICK_S)]
         except queue.Empty:
             return []
         while len(jobs) < CHUNK:
@@ -224,11 +235,7 @@ class Sequencer:
         """Work through jobs up to one that what follows depends on, and return the rest."""
         first = jobs[0]
         if isinstance(first, _Call):
-            try:
-                first.answer.set_result(first.run())
-            except Exception as error:  # noqa: BLE001 - it is the caller's to see
-                first.answer.set_exception(error)
-            self._after_change()
+            self._call(first)
             return list(jobs[1:])
         taken: list[_Publish] = []
         for job in jobs:
@@ -238,6 +245,15 @@ class Sequencer:
         done = self._publish_chunk(taken)
         return list(jobs[done:])
 
+    def _call(self, job: _Call) -> None:
+        try:
+            result = job.run()
+            self._after_change()
+        except Exception as error:  # noqa: BLE001 - it is the caller's to see
+            _settle([(job.answer, error)])
+        else:
+            _settle([(job.answer, result)])
+
     def _publish_chunk(self, jobs: Sequence[_Publish]) -> int:
         """Decide, append, apply, answer; return how many jobs were dealt with."""
         try:
@@ -245,8 +261,7 @@ class Sequencer:
                 raise OverloadedError("The ledger is not the one that was signed.")
             self._catch_up()
         except Error as error:
-            for job in jobs:
-                job.answer.set_exception(error)
+            _settle([(job.answer, error) for job in jobs])
             return len(jobs)
         now_ms = self._clock.now_ms()
         staged = _Staged(self._view)
@@ -292,16 +307,15 @@ class Sequencer:
         except Error as error:
             # Whoever sends again finds out what became of it: the receipt, or a decision anew.
             self._fail(error)
-            for job, _ in decided:
-                job.answer.set_exception(error)
+            _settle([(job.answer, error) for job, _ in decided])
             return
         self.failure = None
-        for job, outcome in decided:
-            job.answer.set_result(self._answer(outcome, applied))
+        _settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided])
 
     def _answer(self, outcome: Outcome, applied: Mapping[bytes, Applied]) -> Answer:
         if isinstance(outcome, Repeated):
-            return Published(self._receipt(outcome.index, outcome.record), created=False)
+            digests = ReceiptDigests.of(outcome.record)
+            return Published(self._receipt(outcome.index, outcome.record, digests), created=False)
         if isinstance(outcome, Refused):
             refusal = None if outcome.refusal is None else self._receipts.refusal(outcome.refusal)
             return NotPublished(outcome.error, outcome.denied, refusal)
@@ -310,10 +324,10 @@ class Sequencer:
             self.skipped += 1
             # The one writer decides under what is in force, so only a clock that ran back brings us here.
             return NotPublished(OverloadedError(f"The record does not count: {result.reason}."), (), None)
-        return Published(self._receipt(result.index, outcome.record), created=True)
+        return Published(self._receipt(result.index, outcome.record, outcome.receipt), created=True)
 
-    def _receipt(self, index: LedgerIndex, record: Record) -> str:
-        return self._receipts.receipt(receipt_of(self.origin, index, record))
+    def _receipt(self, index: LedgerIndex, record: Record, own: ReceiptDigests) -> str:
+        return self._receipts.receipt(receipt_of(self.origin, index, record, own))
 
     def _keep_house(self) -> None:
         if self._housekeeping.due(self._clock.now_ms()):
@@ -331,10 +345,10 @@ class Sequencer:
         self._housekeeping.follow(self._clock.now_ms())
         self.trust = self._housekeeping.trust()
 
-    def _sign_when_due(self, *, idle: bool) -> None:
-        now_ms = self._clock.now_ms()
+    def _sign_when_due(self) -> None:
         pending = self._view.size > self.signed.size
-        if (pending and (idle or now_ms - self.signed_at >= SIGN_EVERY_MS)) or self._signer.renewal_due(now_ms // 1000):
+        due = pending and time.monotonic() >= self._sign_after
+        if due or self._signer.renewal_due(self._clock.now_ms() // 1000):
             self._sign()
 
     def _sign(self) -> None:
@@ -350,6 +364,7 @@ class Sequencer:
         except Error as error:
             self._fail(error)
             return
+        self._sign_after = time.monotonic() + SIGN_EVERY_S
         self.signed_at = now_ms
         self.signed = SignedTree(note, size)
         for listener in self._listeners:
@@ -358,3 +373,20 @@ class Sequencer:
     def _fail(self, error: Error) -> None:
         self.failure = error.code
         log.error("ledger.failed", problem=error.code)
+
+
+def _settle(answers: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
+    """Hand answers over to their loop, all in one wake-up; an exception is raised to whoever waits."""
+
+    def deliver() -> None:
+        for future, answer in answers:
+            if future.done():  # whoever asked has gone away
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+    loop = answers[0][0].get_loop()
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(deliver)

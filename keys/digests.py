@@ -20,7 +20,12 @@ def statement_digest(statement: bytes) -> bytes:
 
 def statement_leaf(statement: bytes, proof: bytes) -> bytes:
     """Return the digest in the leaf of a statement: SHA-256(00 ‖ SHA-256(statement) ‖ SHA-256(proof))."""
-    return sha256(b"\x00" + sha256(statement) + sha256(proof))
+    return joined_leaf(sha256(statement), sha256(proof))
+
+
+def joined_leaf(statement_digest: bytes, proof_digest: bytes) -> bytes:
+    """Return the same from the two digests, where they are known already."""
+    return sha256(b"\x00" + statement_digest + proof_digest)
 
 
 def event_leaf(event: bytes) -> bytes:
