@@ -4,7 +4,7 @@ Kept in the store, so that a restart forgets none. An alarm that goes on is writ
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Final
 
@@ -26,8 +26,7 @@ class Alarms:
         self._now_ms = now_ms
         # Owned by the event loop: kind → (detail, when it was last written).
         self._on: dict[str, tuple[str, int]] = {item.kind: (item.detail, 0) for item in store.read_now(state.alarms)}
-        self._go = asyncio.Event()
-        self._settle()
+        self._changed = asyncio.Event()
 
     @property
     def on(self) -> dict[str, str]:
@@ -37,11 +36,13 @@ class Alarms:
     @property
     def stopped(self) -> bool:
         """Say whether an alarm forbids sending."""
-        return not self._go.is_set()
+        return not state.STOPPING.isdisjoint(self._on)
 
-    async def may_send(self) -> None:
-        """Wait until no alarm forbids sending."""
-        await self._go.wait()
+    async def without(self, kinds: Collection[str]) -> None:
+        """Wait until none of these alarms is on."""
+        while any(kind in self._on for kind in kinds):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def start(self, kind: str, detail: str, evidence: bytes | None = None) -> None:
         """Raise an alarm, or note that it goes on; of a new one `evidence` is kept."""
@@ -50,7 +51,6 @@ class Alarms:
         if before is not None and before[0] == detail and now - before[1] < AGAIN_MS:
             return
         self._on[kind] = (detail, now)
-        self._settle()
         if await self._store.write(lambda tx: state.raise_alarm(tx, kind, detail, at=now, evidence=evidence)):
             _log.warning("alarm.raised", alarm=kind)
 
@@ -74,10 +74,4 @@ class Alarms:
             if self._on.pop(kind, None) is not None:
                 await self._store.write(partial(state.end_alarm, kind=kind, at=now))
                 _log.info("alarm.ended", alarm=kind)
-        self._settle()
-
-    def _settle(self) -> None:
-        if state.STOPPING.isdisjoint(self._on):
-            self._go.set()
-        else:
-            self._go.clear()
+                self._changed.set()

@@ -5,8 +5,7 @@ own; `sealing.fr.customs.1`, `.2`, … the participant's, oldest first, shared b
 """
 
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,11 +37,11 @@ class Identity:
         """Return the ids of all keys."""
         return frozenset((*self.signing.kids, *self.sealing, self.request.kid))
 
-    def signer(self, origin: Origin) -> Sign:
-        """Return what signs this participant's requests to the broker, by the machine's clock."""
+    def signer(self, origin: Origin, now_ms: Callable[[], int]) -> Sign:
+        """Return what signs this participant's requests to the broker, by a clock in Unix ms."""
 
         def sign(method: str, url: str, body: bytes | None) -> Mapping[str, str]:
-            return sign_request(method, url, {}, body, signer=self.request, origin=origin, created=int(time.time()))
+            return sign_request(method, url, {}, body, signer=self.request, origin=origin, created=now_ms() // 1000)
 
         return sign
 

@@ -14,7 +14,6 @@ from schemas.label import Condition, Label
 from schemas.notice import Notice, is_nominal
 from schemas.rules.vocabulary import Vocabulary, vocabulary
 
-
 _PURPOSE: Final = Code("prevention")
 _LEGAL_BASIS: Final = Code("osce-decision-1048")
 _HANDLING: Final = (Code("h0"),)

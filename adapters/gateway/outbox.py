@@ -28,7 +28,6 @@ PROBLEM: Final = "outbox.problem"
 Columns = tuple[Any, ...]
 """A row as SQLite gives it: the columns' types are those of store.sql, whose tables are STRICT."""
 
-MOST_WAITING: Final = 1_000_000
 KEY_KEPT_MS: Final = 30 * 24 * 3600 * 1000
 
 
@@ -153,7 +152,7 @@ def accept(
 ) -> list[Kept]:
     """Keep drafts under new ids, in this order; `at` in Unix ms. With a key, the same request gives the same id again.
 
-    Raises `IdempotencyError` where the key stood for another request, `Error` where a million entries wait already.
+    Raises `IdempotencyError` where the key stood for another request.
     """
     digest = None if key is None else hashlib.sha256(key.text.encode()).digest()
     if key is not None:
@@ -164,11 +163,6 @@ def accept(
             if known[0] != key.request:
                 raise IdempotencyError("The Idempotency-Key was used for another request.")
             return [Kept(NoticeId(known[1]), created=False)]
-    (waiting,) = tx.connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM outbox WHERE state IN ('kept', 'sealed') LIMIT ?)", (MOST_WAITING,)
-    ).fetchone()
-    if waiting >= MOST_WAITING:
-        raise Error("Too many notices wait to be sent.", problem="storage-full")
     kept = []
     for notice_id, draft in drafts:
         tx.connection.execute(
@@ -363,6 +357,15 @@ def pending_about(tx: Transaction, name: NoticeId, act: str) -> NoticeId | None:
         (name, act),
     ).fetchone()
     return None if row is None else NoticeId(row[0])
+
+
+def corrections(tx: Transaction, name: NoticeId) -> list[NoticeId]:
+    """Return the outbox ids of the published corrections of an own notice."""
+    rows = tx.connection.execute(
+        "SELECT id FROM outbox WHERE ref = ? AND act = 'correct' AND state IN ('published', 'corrected') ORDER BY seq",
+        (name,),
+    )
+    return [NoticeId(item) for (item,) in rows]
 
 
 _BY_ID: Final = (

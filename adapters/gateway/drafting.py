@@ -1,0 +1,115 @@
+"""From what a caller asks for to a draft: the notice read by its kind, the label completed, the expiry checked.
+
+What is wrong is said here, at once, with a pointer into the request: after that nobody who asked is there any more.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from adapters.gateway import inbox, labels, outbox
+from adapters.gateway.draft import Draft
+from adapters.gateway.labels import LabelDefaults
+from adapters.gateway.request import NoticeRequest
+from adapters.gateway.status import InboxState
+from adapters.gateway.store import Transaction
+from schemas.codes import code_list
+from schemas.encoding import Time, from_seconds
+from schemas.errors import FormError
+from schemas.ids import Code, NoticeId, ParticipantId, Pattern, Topic
+from schemas.label import Label
+from schemas.notice import Notice, parse_notice, to_json
+from schemas.statement import SubscriptionBody
+from schemas.strict_json import Json
+
+DAY: Final = 24 * 3600
+
+
+def issue(request: NoticeRequest, participant: ParticipantId, defaults: LabelDefaults, *, at: int) -> Draft:
+    """Return the draft of a new notice; `at` is Unix ms. Its thread is its own, or that of `ref` (`in_thread`).
+
+    Raises `FormError` with a pointer into the request.
+    """
+    check_topic(request.topic)
+    notice = read_notice(request.content())
+    if participant in request.to:
+        raise FormError("Must name others: the sender always has its own copy.", pointer="/to")
+    if len(set(request.to)) != len(request.to):
+        raise FormError("Must name each participant once.", pointer="/to")
+    return Draft(
+        act="issue",
+        topic=request.topic,
+        label=labels.complete(request.label, notice, defaults),
+        notice=to_json(notice),
+        to=request.to,
+        expires_at=expiry(request.expires_at, at) or from_seconds(at // 1000 + defaults.days * DAY),
+        ref=request.ref,
+    )
+
+
+def issue_read(notice: Notice, topic: Topic, label: Label, defaults: LabelDefaults, *, at: int) -> Draft:
+    """Return the draft of a notice that an importer has read already, with a label that was checked already."""
+    return Draft(
+        act="issue",
+        topic=topic,
+        label=label,
+        notice=to_json(notice),
+        to=(),
+        expires_at=from_seconds(at // 1000 + defaults.days * DAY),
+    )
+
+
+def in_thread(tx: Transaction, participant: ParticipantId, ref: NoticeId) -> tuple[NoticeId, NoticeId]:
+    """Return notice id and thread of a notice that the participant holds; raise `FormError` where it holds none."""
+    own = outbox.own(tx, participant, ref)
+    if own is not None:
+        return own.notice_id, own.thread
+    held = inbox.item(tx, participant, ref)
+    if held is None or held.thread is None or held.state is InboxState.UNVERIFIED:
+        raise FormError("Must be a notice that this participant has sent or received.", pointer="/ref")
+    return held.notice_id, held.thread
+
+
+def read_notice(content: dict[str, Json]) -> Notice:
+    """Read a notice by its kind; raise `FormError` with a pointer into the request."""
+    kind = content.get("kind")
+    if not isinstance(kind, str):
+        raise FormError("Must name the notice's kind.", pointer="/notice/kind")
+    try:
+        return parse_notice(kind, content)
+    except FormError as error:
+        raise FormError(error.detail, pointer=f"/notice{error.pointer or ''}") from None
+
+
+def check_topic(topic: Topic) -> None:
+    """Refuse a topic whose region or theme no list knows; raise `FormError`."""
+    for part, name in zip(topic.split("."), ("regions", "themes"), strict=True):
+        if Code(part) not in code_list(name).entries:
+            raise FormError(f"Must be region.theme; the code is not in the list of {name}.", pointer="/topic")
+
+
+def check_patterns(patterns: tuple[Pattern, ...]) -> None:
+    """Refuse patterns that stand twice, or whose codes no list knows; raise `FormError`."""
+    for number, pattern in enumerate(patterns):
+        if patterns.index(pattern) != number:
+            raise FormError("Must name each pattern once.", pointer=f"/patterns/{number}")
+        for part, name in zip(pattern.split("."), ("regions", "themes"), strict=True):
+            if part != "*" and Code(part) not in code_list(name).entries:
+                raise FormError(f"The code is not in the list of {name}.", pointer=f"/patterns/{number}")
+
+
+def expiry(time: Time | None, at: int) -> Time | None:
+    """Return an expiry that lies ahead, None for none; raise `FormError`."""
+    if time is not None and time <= from_seconds(at // 1000):
+        raise FormError("Must lie ahead.", pointer="/expires_at")
+    return time
+
+
+def subscription(act: str, participant: ParticipantId, patterns: tuple[Pattern, ...]) -> Draft:
+    """Return the draft of an open act about subscriptions."""
+    body = SubscriptionBody(participant, tuple(sorted(patterns)))
+    return Draft(act=act, topic=None, label=None, notice=None, to=(), expires_at=None, body=body)
+
+
+def recall_content(reason: Code, text: str | None) -> Mapping[str, Json]:
+    """Return what a recall says."""
+    return {"kind": "recall", "reason": reason, **({} if text is None else {"text": text})}

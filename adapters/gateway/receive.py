@@ -1,0 +1,212 @@
+"""Receive: feed → verify → open → inbox, for one participant; and tell senders, in batches, what was acknowledged here.
+
+A page's items, the acknowledgements in it and the cursor behind it are one commit. Crash points: before it the page is
+fetched again, behind it the next one; an item that is there already is not put twice. The next page is fetched while
+this one is opened.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
+
+import structlog
+
+from adapters.client.answers import Page
+from adapters.client.broker import BrokerClient, Sign
+from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from adapters.gateway import inbox, outbox
+from adapters.gateway.alarms import Alarms
+from adapters.gateway.draft import Draft
+from adapters.gateway.follow import Follower
+from adapters.gateway.identity import Identity
+from adapters.gateway.inbox import Owed
+from adapters.gateway.opening import Opened, Opener, Read, read_page
+from adapters.gateway.send import Backoff
+from adapters.gateway.status import InboxState
+from adapters.gateway.store import Store, Transaction
+from keys.log.note import VerifiedCheckpoint
+from schemas import ids
+from schemas.encoding import b64encode, from_seconds
+from schemas.errors import Error
+from schemas.ids import NoticeId, Origin, ParticipantId
+from schemas.strict_json import Json
+
+PAGE: Final = 100
+WAIT: Final = 25
+MOST_IN_ONE: Final = 2000
+ACKNOWLEDGEMENT_DAYS: Final = 30
+_log = structlog.get_logger("gateway")
+
+
+class Receiver:
+    """Receives for one participant. Used in one event loop; `run` is its one task."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        origin: Origin,
+        store: Store,
+        client: BrokerClient,
+        follower: Follower,
+        alarms: Alarms,
+        now_ms: Callable[[], int],
+        in_thread: Callable[[Callable[[], Opened]], Awaitable[Opened]],
+        arrived: Callable[[ParticipantId], None],
+    ) -> None:
+        self._identity = identity
+        self._participant = identity.participant
+        self._sign: Sign = identity.signer(origin, now_ms)
+        self._store = store
+        self._client = client
+        self._follower = follower
+        self._alarms = alarms
+        self._now_ms = now_ms
+        self._in_thread = in_thread
+        self._arrived = arrived
+        self._backoff = Backoff()
+
+    async def run(self) -> None:
+        """Receive until cancelled."""
+        await self._follower.wait()
+        position = await self._store.read(partial(inbox.cursor, participant=self._participant))
+        fetching = asyncio.create_task(self._fetch(position))
+        try:
+            while True:
+                page = await fetching
+                fetching = asyncio.create_task(self._fetch(page.next))
+                if page.deliveries or page.next > position:
+                    await self._take(page)
+                position = page.next
+        finally:
+            fetching.cancel()
+
+    async def _fetch(self, position: int) -> Page:
+        """Fetch the page behind a cursor, as often as it takes."""
+        while True:
+            try:
+                page = await self._client.feed(self._sign, after=position, wait=WAIT, limit=PAGE)
+            except (BrokerAwayError, RefusedError, AnswerError) as error:
+                await self._not_read(error)
+                continue
+            self._backoff.reset()
+            await self._alarms.end("not-receiving")
+            if page.next >= position:
+                return page
+            await self._alarms.start("odd-answer", "The feed went back behind its own cursor.")
+            await asyncio.sleep(self._backoff.after(5))
+
+    async def _not_read(self, error: Error) -> None:
+        await self._alarms.start("not-receiving", error.detail)
+        await asyncio.sleep(self._backoff.after(getattr(error, "retry_after", None)))
+
+    async def _take(self, page: Page) -> None:
+        """Open a page and keep what it holds."""
+        read, broken = read_page(page.deliveries)
+        checkpoints = await self._admit(read)
+        network = await self._follower.wait()
+        opener = Opener(self._identity, network, checkpoints)
+        opened = await self._in_thread(lambda: opener.open(read))
+
+        def keep(tx: Transaction) -> tuple[list[NoticeId], int]:
+            new = inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())
+            unknown = 0
+            for item in opened.acknowledged:
+                for notice_id, digest in item.notices:
+                    unknown += not outbox.mark_acknowledged(
+                        tx, self._participant, item.by, notice_id, digest, at=item.at
+                    )
+            return new, unknown
+
+        # The one commit point of a page.
+        new, unknown = await self._store.write(keep)
+        await self._tell(opened, broken, unknown)
+        if new:
+            self._arrived(self._participant)
+
+    async def _admit(self, read: Sequence[Read]) -> dict[bytes, VerifiedCheckpoint]:
+        """Have the log followed up to the page's checkpoint; wait as long as that cannot be done."""
+        admitted: dict[bytes, VerifiedCheckpoint] = {}
+        for note in {item.delivery.inclusion.checkpoint for item in read}:
+            while note not in admitted:
+                try:
+                    admitted[note] = await self._follower.admit(note)
+                except Error as error:
+                    await self._not_read(error)
+        return admitted
+
+    async def _tell(self, opened: Opened, broken: Sequence[bytes], unknown: int) -> None:
+        """Raise alarms about what must not happen."""
+        for evidence in broken:
+            await self._alarms.start("odd-delivery", "The broker delivered something that is no delivery.", evidence)
+        unverified = next((item for item in opened.arrivals if item.state is InboxState.UNVERIFIED), None)
+        if unverified is not None:
+            await self._alarms.start(
+                "unverified-delivery",
+                f"Notice {unverified.statement.notice_id} is not what its statement says: {unverified.reason}",
+                unverified.evidence,
+            )
+        if unknown:
+            _log.warning("acknowledgement.unknown", participant=self._participant, count=unknown)
+
+
+class Acknowledger:
+    """Tells senders what was acknowledged here: one sealed statement a sender and interval, so that none shows which."""
+
+    def __init__(
+        self,
+        participant: ParticipantId,
+        store: Store,
+        now_ms: Callable[[], int],
+        seconds: float,
+        wake_sender: Callable[[], None],
+    ) -> None:
+        self._participant = participant
+        self._store = store
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._wake_sender = wake_sender
+
+    async def run(self) -> None:
+        """Tell, every interval, until cancelled."""
+        while True:
+            await asyncio.sleep(self._seconds)
+            if await self._store.read(partial(inbox.owed, participant=self._participant, limit=1)):
+                await self.tell()
+
+    async def tell(self) -> int:
+        """Put one acknowledgement a sender into the outbox for all that is owed; return how many."""
+        now = self._now_ms()
+
+        # In one commit with the items, so that nothing is told twice and nothing forgotten.
+        def work(tx: Transaction) -> int:
+            by_sender: dict[ParticipantId, list[Owed]] = {}
+            for item in inbox.owed(tx, self._participant, limit=MOST_IN_ONE):
+                by_sender.setdefault(item.sender, []).append(item)
+            for sender, items in by_sender.items():
+                notice_id = ids.new_notice_id(now)
+                draft = _draft(sender, items, now)
+                outbox.accept(tx, self._participant, [(notice_id, draft)], at=now)
+                inbox.told(tx, items, notice_id)
+            return len(by_sender)
+
+        told = await self._store.write(work)
+        if told:
+            self._wake_sender()
+        return told
+
+
+def _draft(sender: ParticipantId, items: Sequence[Owed], now_ms: int) -> Draft:
+    notices: list[Json] = [
+        {"notice_id": item.notice_id, "statement_digest": b64encode(item.digest)}
+        for item in sorted(items, key=lambda item: item.notice_id)
+    ]
+    return Draft(
+        act="acknowledge",
+        topic=None,
+        label=None,
+        notice={"notices": notices},
+        to=(sender,),
+        expires_at=from_seconds(now_ms // 1000 + ACKNOWLEDGEMENT_DAYS * 24 * 3600),
+    )

@@ -1,0 +1,357 @@
+"""Send what waits in the outbox, in the order of acceptance, until each entry is answered for good.
+
+Two tasks a participant: one seals what comes next (a batch ahead, never more), one publishes. An entry's bytes are durable
+before they are first sent, and are sent unchanged until there is an answer; the broker answers the same statement with
+the same receipt. Crash points: before `keep_sealed` nothing has left the house and the entry is sealed afresh; after it
+the same bytes go out again; after the broker's commit, and before `mark_published`, they go out again and get the same
+receipt; after a refusal and before it is recorded, the same refusal comes again. So nothing is lost and nothing doubled.
+
+Entries go one after the other. Rows of one import have no order among themselves: up to eight of them are on their way
+at once.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import structlog
+
+from adapters.client.broker import BrokerClient
+from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from adapters.client.receipts import VerifiedReceipt, check_receipt, check_refusal
+from adapters.gateway import outbox
+from adapters.gateway.alarms import Alarms
+from adapters.gateway.follow import Follower
+from adapters.gateway.identity import Identity
+from adapters.gateway.outbox import Addressed, Entry, Publication, Sealing
+from adapters.gateway.outcomes import Outcomes
+from adapters.gateway.sealing import Holders, Sealed, Sealer
+from adapters.gateway.state import STOPPING
+from adapters.gateway.status import Denial, LeftOut, State, Trouble, Via
+from adapters.gateway.store import Store, Transaction, Work
+from schemas.envelope import envelope_bytes
+from schemas.errors import Error
+from schemas.ids import NoticeId, Origin, ParticipantId
+
+BATCH: Final = 100
+AT_ONCE: Final = 8
+MOST_SEALS: Final = 5
+_log = structlog.get_logger("gateway")
+
+_ENROLLING: Final = frozenset({"unknown-key", "unauthenticated"})
+"""Answers before the sender was authenticated: the directory is on its way, or the clock is wrong. They are waited out."""
+
+_RESEALED: Final = frozenset({"recipients", "denied", "no-profile", "revoked-key"})
+"""Definite refusals that another seal may cure: keys and laws that changed. It is tried a few times."""
+
+_WAITED_OUT: Final = frozenset({"clock-skew", "fork"})
+"""Definite refusals that another seal cures once a clock is set or a person has looked: it is tried for ever."""
+
+AWAY: Final = frozenset({"broker-away"})
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait after the broker did not answer: from a quarter second to half a minute, with jitter."""
+
+    least: float = 0.25
+    most: float = 30.0
+    _next: float = field(init=False, default=0.0)
+
+    def after(self, asked: float | None = None) -> float:
+        """Return the seconds to wait now; `asked` is what the broker asked for."""
+        self._next = min(self.most, max(self.least, self._next * 2))
+        return max(asked or 0.0, self._next * random.uniform(0.5, 1.0))  # noqa: S311 -- no secret
+
+    def reset(self) -> None:
+        """Begin anew after an answer."""
+        self._next = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Published:
+    seq: int
+    id: NoticeId
+    receipt: VerifiedReceipt
+
+
+class Sender:
+    """Sends for one participant. Used in one event loop; `run` is its one task."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        origin: Origin,
+        store: Store,
+        client: BrokerClient,
+        follower: Follower,
+        alarms: Alarms,
+        outcomes: Outcomes,
+        now_ms: Callable[[], int],
+        in_thread: Callable[[Callable[[], Sealed]], Awaitable[Sealed]],
+    ) -> None:
+        self._identity = identity
+        self._participant = identity.participant
+        self._origin = origin
+        self._store = store
+        self._client = client
+        self._follower = follower
+        self._alarms = alarms
+        self._outcomes = outcomes
+        self._now_ms = now_ms
+        self._in_thread = in_thread
+        self._more = asyncio.Event()
+        self._recording: deque[asyncio.Task[None]] = deque()
+        self._backoff = Backoff()
+
+    def wake(self) -> None:
+        """Tell that something new waits."""
+        self._more.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        sealed: asyncio.Queue[list[Entry]] = asyncio.Queue(1)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._prepare(sealed))
+            tasks.create_task(self._deliver(sealed))
+
+    # Sealing, a batch ahead
+
+    async def _prepare(self, sealed: asyncio.Queue[list[Entry]]) -> None:
+        after = 0
+        while True:
+            self._more.clear()
+            entries = await self._store.read(self._waiting(after, BATCH))
+            if not entries:
+                await self._more.wait()
+                continue
+            await self._follower.wait()
+            # Sealed is what is about to be sent: with the broker away it waits as it is.
+            await self._alarms.without(STOPPING | AWAY)
+            ready = await self._seal(entries)
+            if ready:
+                await sealed.put(ready)
+            after = entries[-1].seq
+
+    def _waiting(self, after: int, limit: int) -> Work[list[Entry]]:
+        return partial(outbox.waiting, participant=self._participant, after=after, limit=limit)
+
+    async def _seal(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Seal those that are kept, durably, and return all that can be sent, in their order."""
+        kept = [entry for entry in entries if entry.state is State.KEPT]
+        if not kept:
+            return list(entries)
+        holders = await self._store.read(lambda tx: _holders(tx, self._participant, kept))
+        sealer = Sealer(
+            await self._follower.wait(), self._origin, self._participant, self._identity.signing, self._now_ms()
+        )
+        sealed = await self._in_thread(lambda: sealer.seal(kept, holders))
+
+        def keep(tx: Transaction) -> None:
+            outbox.keep_sealed(tx, sealed.sealings, at=sealer.now_ms)
+            for item in sealed.returned:
+                if item.expired:
+                    outbox.mark_expired(tx, item.seq, item.trouble)
+                else:
+                    outbox.give_back(tx, item.seq, item.trouble, item.addressed)
+
+        await self._store.write(keep)
+        gone = {item.seq for item in sealed.returned}
+        for entry in kept:
+            if entry.seq in gone:
+                self._outcomes.settled(entry.id)
+        now = {item.seq: item for item in sealed.sealings}
+        return [_now_sealed(entry, now.get(entry.seq)) for entry in entries if entry.seq not in gone]
+
+    # Publishing, in order
+
+    async def _deliver(self, sealed: asyncio.Queue[list[Entry]]) -> None:
+        while True:
+            entries = await sealed.get()
+            at = 0
+            while at < len(entries):
+                end = at + 1
+                while (
+                    end < len(entries) and entries[at].series is not None and entries[end].series == entries[at].series
+                ):
+                    end += 1
+                await self._send_together(entries[at:end])
+                at = end
+
+    async def _send_together(self, entries: Sequence[Entry]) -> None:
+        """Send entries that have no order among themselves, some at once; record the answers in their order."""
+        on_their_way: deque[asyncio.Task[_Published | None]] = deque()
+        try:
+            for entry in entries:
+                if len(on_their_way) >= AT_ONCE:
+                    await self._record(await on_their_way.popleft())
+                on_their_way.append(asyncio.create_task(self._settle(entry)))
+            while on_their_way:
+                await self._record(await on_their_way.popleft())
+        finally:
+            for task in on_their_way:
+                task.cancel()
+
+    async def _settle(self, entry: Entry) -> _Published | None:
+        """Send one entry until it is answered for good; return its receipt, None where the answer was recorded here."""
+        while True:
+            await self._alarms.without(STOPPING)
+            try:
+                receipt = await self._publish(entry)
+            except BrokerAwayError as error:
+                await self._alarms.start("not-publishing", error.detail)
+                await self._pause(error.retry_after)
+            except RefusedError as error:
+                again = await self._refused(entry, error)
+                if again is None:
+                    return None
+                entry = again
+            except AnswerError as error:
+                await self._odd(error)
+            else:
+                self._backoff.reset()
+                await self._alarms.end("not-publishing", "odd-answer", "not-accepted")
+                return _Published(entry.seq, entry.id, receipt)
+
+    async def _pause(self, asked: float | None) -> None:
+        """Wait before the next attempt; where the broker is known to be away, at most until it is back."""
+        seconds = self._backoff.after(asked)
+        if AWAY.isdisjoint(self._alarms.on):
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._alarms.without(AWAY)
+
+    async def _odd(self, error: AnswerError) -> None:
+        """Deal with an answer that counts for nothing: the same bytes go out again, and somebody must look at it."""
+        await self._alarms.start("odd-answer", error.detail)
+        await asyncio.sleep(self._backoff.after(self._backoff.most / 2))
+
+    async def _publish(self, entry: Entry) -> VerifiedReceipt:
+        parts = entry.parts
+        assert parts is not None  # only sealed entries come here
+        network = await self._follower.wait()
+        token = await self._client.publish(parts.notice_id, envelope_bytes(parts.statement, parts.proof, parts.sealed))
+        return check_receipt(
+            token, network.directory.log, parts.statement, parts.proof, sealed=parts.sealed is not None
+        )
+
+    async def _record(self, published: _Published | None) -> None:
+        """Record a receipt behind those before it; some may be on their way to the disk while the next is sent."""
+        if published is None:
+            return
+        receipt = published.receipt
+        publication = Publication(published.seq, receipt.token, receipt.receipt.index, receipt.receipt.leaf.received_at)
+        self._recording.append(asyncio.create_task(self._note_published(publication, published.id)))
+        while len(self._recording) > 4 * AT_ONCE or (self._recording and self._recording[0].done()):
+            await self._recording.popleft()
+
+    async def _note_published(self, publication: Publication, name: NoticeId) -> None:
+        await self._store.write(lambda tx: outbox.mark_published(tx, (publication,)))
+        self._outcomes.settled(name)
+
+    # Refusals
+
+    async def _refused(self, entry: Entry, error: RefusedError) -> Entry | None:
+        """Deal with a refusal: return the entry to send next in its place, None where it is settled."""
+        if error.remote in _ENROLLING and error.refusal is None:
+            await self._postpone(entry, error)
+            await self._alarms.start("not-accepted", f"The broker does not know this gateway: {error.detail}")
+            await asyncio.sleep(self._backoff.after(5))
+            return entry
+        if error.refusal is None:
+            # Nobody was authenticated, so nothing was published; unchanged it cannot succeed.
+            await self._end(entry, Trouble.of(error), None)
+            return None
+        parts = entry.parts
+        assert parts is not None  # it was just sent
+        network = await self._follower.wait()
+        try:
+            token = check_refusal(error.refusal, network.directory.log, parts.statement).token
+        except AnswerError as odd:
+            await self._odd(odd)
+            return entry
+        denials = tuple(Denial.from_json(item) for item in error.denied)
+        trouble = Trouble.of(error, denials)
+        if error.remote == "fork":
+            await self._alarms.start("fork", error.detail, parts.statement)
+        if error.remote == "clock-skew":
+            await self._alarms.start("clock-skew", error.detail)
+        if error.remote in _WAITED_OUT or (error.remote in _RESEALED and entry.attempts < MOST_SEALS):
+            return await self._seal_anew(entry, trouble, denials, token)
+        await self._end(entry, trouble, token)
+        return None
+
+    async def _seal_anew(self, entry: Entry, trouble: Trouble, denials: tuple[Denial, ...], token: str) -> Entry | None:
+        """Free an entry that was definitely refused and seal it under a new id, without those who came uninvited."""
+        denied = {item.participant: item for item in denials}
+        left_out, demanded = [], []
+        for item in entry.addressed.sealed:
+            why = denied.get(item.participant)
+            if why is not None and item.via in (Via.SUBSCRIPTION, Via.FOCAL_POINT):
+                left_out.append(LeftOut(item.participant, item.via, trouble.detail, why))
+            elif why is not None:
+                demanded.append(LeftOut(item.participant, item.via, trouble.detail, why))
+        if demanded or (denials and not left_out):
+            # A person named them, or it is the sender itself: that person decides.
+            addressed = Addressed((), (*entry.addressed.left_out, *left_out, *demanded))
+            await self._store.write(lambda tx: outbox.give_back(tx, entry.seq, trouble, addressed, token))
+            self._outcomes.settled(entry.id)
+            return None
+        addressed = Addressed((), (*(item for item in entry.addressed.left_out if item.denied), *left_out))
+        await self._store.write(lambda tx: outbox.free(tx, entry.seq, trouble, addressed, token))
+        if not denials:
+            # The directory or the clock moved: give the log a moment to show it.
+            await asyncio.sleep(self._backoff.after(1))
+        freed = await self._store.read(lambda tx: outbox.waiting(tx, self._participant, after=entry.seq - 1, limit=1))
+        ready = await self._seal(freed)
+        return ready[0] if ready else None
+
+    async def _postpone(self, entry: Entry, error: Error) -> None:
+        await self._store.write(lambda tx: outbox.postpone(tx, entry.seq, Trouble.of(error)))
+
+    async def _end(self, entry: Entry, trouble: Trouble, refusal: str | None) -> None:
+        def end(tx: Transaction) -> None:
+            if trouble.code == "expired":
+                outbox.mark_expired(tx, entry.seq, trouble, refusal)
+            else:
+                outbox.mark_refused(tx, entry.seq, trouble, refusal)
+
+        await self._store.write(end)
+        self._outcomes.settled(entry.id)
+        _log.warning("notice.refused", notice=entry.id, problem=trouble.code)
+
+
+def _holders(tx: Transaction, participant: ParticipantId, entries: Sequence[Entry]) -> Holders:
+    """Return who has the own notices that entries correct or recall."""
+    holders = {}
+    for entry in entries:
+        if entry.draft.act in ("correct", "recall") and entry.draft.ref is not None:
+            about = outbox.own(tx, participant, entry.draft.ref)
+            if about is not None:
+                holders[entry.seq] = tuple(item.participant for item in about.addressed.sealed)
+    return holders
+
+
+def _now_sealed(entry: Entry, sealing: Sealing | None) -> Entry:
+    if sealing is None:
+        return entry
+    return Entry(
+        seq=entry.seq,
+        id=entry.id,
+        participant=entry.participant,
+        state=State.SEALED,
+        series=entry.series,
+        draft=entry.draft,
+        addressed=sealing.addressed,
+        attempts=entry.attempts,
+        sealed_before=True,
+        parts=sealing.parts,
+    )
