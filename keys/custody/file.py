@@ -57,6 +57,8 @@ class FileCustody:
     def keep(self, name: str, secret: bytes) -> None:
         """Keep a secret, in place of one of that name; durable once this returns. Raises `CustodyError`, `OSError`."""
         path = self._path(name)
+        if not secret:
+            raise CustodyError("A secret is not empty.")
         durable.write(path, self._cells.seal(secret, _context(name)))
 
     def open(self, name: str) -> bytes:

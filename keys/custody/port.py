@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class Custody(Protocol):
-    """Keep secrets at rest and give them back. Names are lower-case letters, digits, hyphens and dots."""
+    """Keep secrets, none of them empty, and give them back. Names are lower-case letters, digits, hyphens and dots."""
 
     def keep(self, name: str, secret: bytes) -> None:
         """Keep a secret, in place of one of that name; it is durable once this returns."""

@@ -41,9 +41,9 @@ Check = Callable[[bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """One new version: its new files by name, `timestamp.json` among them, and what the directory says now.
+    """One new version: its new files by name, and what the directory says now.
 
-    `snapshot_digest` is SHA-256 of the snapshot, for the ledger's `directory` event.
+    Write `timestamp.json` last: whoever reads it must find the others. `snapshot_digest` is SHA-256 of the snapshot, for the ledger's `directory` event.
     """
 
     files: Mapping[str, bytes]
@@ -156,11 +156,19 @@ class Repository:
             raise DirectoryAppendOnlyError("A role was removed; it may only be suspended.")
         return self._publish({Targets.type: metadata}, self._with_targets(signed.signed, targets), now)
 
-    def accept_root(self, metadata: bytes, *, snapshot_key: TufKey, timestamp_key: TufKey, now: int) -> NewVersion:
+    def accept_root(
+        self,
+        metadata: bytes,
+        *,
+        snapshot_key: TufKey,
+        timestamp_key: TufKey,
+        now: int,
+        targets: bytes | None = None,
+    ) -> NewVersion:
         """Accept the next version of root, with the operator's keys that it names.
 
-        The new snapshot marks the change in the ledger. Go on with a `Repository` that has these keys. Raises
-        `DirectoryError`.
+        `targets` is the targets' next version, needed where the present one lacks the new holders' threshold. The new
+        snapshot marks the change in the ledger. Go on with a `Repository` that has these keys. Raises `DirectoryError`.
         """
         strict_json.parse(metadata, limit=MAX_FILE)
         signed = files_of.read(metadata, Root)
@@ -173,7 +181,11 @@ class Repository:
         _check_life(signed.signed, now)
         files = {f"{signed.signed.version}.root.json": metadata}
         rooted = replace(self, files={**self.files, **files}, snapshot_key=snapshot_key, timestamp_key=timestamp_key)
-        version = rooted.renew_snapshot(now)
+        if targets is None:
+            version = rooted.renew_snapshot(now)
+        else:
+            present = self.version_of(Targets.type)
+            version = rooted.accept_targets(targets, {}, if_match=present, now=now)
         return replace(version, files={**files, **version.files})
 
     def renew_snapshot(self, now: int) -> NewVersion:
