@@ -200,8 +200,7 @@ class View(Statements, Feed, Log):
 
         Whoever lets a cursor pass a notice that it withholds has called this before.
         """
-        items = list(held)
-        self._store_held(items)
+        self._store_held(list(held))
 
     def release(self, releases: Iterable[tuple[ParticipantId, int, int]]) -> None:
         """Offer held notices again: participant, index of the notice, offer number. What is not held is passed over.
@@ -227,8 +226,8 @@ class View(Statements, Feed, Log):
         self.settled = index
 
     def _store_held(self, items: Sequence[Held]) -> None:
-        if items and self._writes is not None:
-            self._writes.append(Append(objects={item.name: item.encode() for item in items}))
+        if items:
+            self._writable().append(Append(objects={item.name: item.encode() for item in items}))
             self._write_held(items)
 
     def _restore_held(self) -> None:
@@ -264,9 +263,12 @@ class View(Statements, Feed, Log):
 
     def reader(self) -> ViewReader:
         """Return a reader for another thread, with a reader of the ledger; to be closed before this and the ledger."""
+        return ViewReader(self._path, self._writable().reader())
+
+    def _writable(self) -> Ledger:
         if self._writes is None:
             raise RuntimeError("The view does not know its ledger before it has caught up.")
-        return ViewReader(self._path, self._writes.reader())
+        return self._writes
 
     def close(self) -> None:
         """Close the connection; the ledger stays open."""
