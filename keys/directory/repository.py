@@ -23,11 +23,11 @@ from keys.directory.errors import (
     DirectoryRollbackError,
     DirectorySignatureError,
 )
+from keys.directory.load import MAX_FILE, load_directory
 from keys.directory.log_target import LogTarget
 from keys.directory.records import StateFile
 from keys.directory.tuf_api import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 from keys.directory.tuf_key import TufKey
-from keys.directory.update import MAX_FILE, load_directory
 from schemas import strict_json
 from schemas.ids import Origin
 

@@ -7,28 +7,35 @@ public data; that it is authentic is checked again on every load.
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from keys.custody import durable
 from keys.custody.errors import refuse_newer
 from keys.directory.errors import DirectoryError
+from keys.directory.records import StateFile
 from schemas import encoding
 from schemas.encoding import Members
 from schemas.errors import FormError, MalformedError
+from schemas.ids import Role
 
 VERSION: Final = 1
 _ABOUT: Final = "store.json"
+_LAST_GOOD: Final = "last_good/"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Files of one verified directory by name, and the Unix seconds at which they were verified."""
+    """Files of one verified directory by name, and the Unix seconds at which they were verified.
+
+    `last_good` has the newest accepted file of each role that had expired by then: its records are not forgotten.
+    """
 
     verified_at: int
     files: Mapping[str, bytes]
+    last_good: Mapping[Role, StateFile] = field(default_factory=dict)
 
 
 class DirectoryStore:
@@ -42,7 +49,8 @@ class DirectoryStore:
         about = encoding.encode({"v": VERSION, "verified_at": stored.verified_at})
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in ((_ABOUT, about), *sorted(stored.files.items())):
+            beside = {f"{_LAST_GOOD}{role}": state.encode() for role, state in stored.last_good.items()}
+            for name, data in ((_ABOUT, about), *sorted({**stored.files, **beside}.items())):
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), data)
         durable.make_folder(self._path.parent)
         durable.write(self._path, buffer.getvalue())
@@ -58,7 +66,13 @@ class DirectoryStore:
             refuse_newer(about, VERSION)
             m = Members(about, ("v", "verified_at"))
             m.fixed("v", VERSION)
-            return Stored(m.integer("verified_at"), files)
+            last_good = {
+                role: StateFile.parse(files.pop(name), role)
+                for name in tuple(files)
+                if name.startswith(_LAST_GOOD)
+                for role in (Role(name.removeprefix(_LAST_GOOD)),)
+            }
+            return Stored(m.integer("verified_at"), files, last_good)
         except (zipfile.BadZipFile, KeyError, FormError, MalformedError):
             raise DirectoryError(
                 "The stored directory is damaged.",

@@ -432,9 +432,13 @@ def test_a_role_that_expired_cannot_come_back_altered(world, follow):
     assert without.unreadable == {"fr", "fr-law"}
     assert without.roles.keys() == {"de"}
     assert CUSTOMS not in without.participants
-    state = world.state("fr")
-    emptied = replace(state, participants=(), focal_point=None)
+    assert client.refresh() is without
+    emptied = replace(world.state("fr"), participants=(), focal_point=None)
     targets = {PATH: emptied.encode()}
+    again, other = follow(aged, now=lambda: now[0])
+    assert again.stored().last_good.keys() == {"fr", "de"}
+    other.serve(lie(aged, {"fr": aged.next_role("fr", targets, now=late)}, targets, now=late))
+    refused("directory-append-only", again.refresh, "participant was removed")
     broker.serve(lie(aged, {"fr": aged.next_role("fr", targets, now=late)}, targets, now=late))
     refused("directory-append-only", client.refresh, "participant was removed")
     broker.serve(lie(aged, {"fr": aged.next_role("fr", {}, now=late)}, now=late))
