@@ -4,7 +4,6 @@ import ast
 import json
 import re
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.publish import _recipients
-from broker.trust import Trust
 from keys.batch import Signed, sign_batch
-from keys.directory.directory import Directory, Moment
-from keys.directory.log_target import LogTarget
-from keys.directory.records import StateFile
-from keys.envelope import check_clock, open_act, open_notice, seal_notice, verify_delivery, verify_envelope
-from keys.log.note import verify_checkpoint
-from keys.seal import SealingKey
-from schemas.delivery import Delivery
-from schemas.encoding import b64decode
-from schemas.envelope import Envelope
-from schemas.errors import Error
+from keys.envelope import open_act, seal_notice
 from schemas.problems import PROBLEMS
 from schemas.statement import Statement
 from tests.vectors import reader, reader_forms, workshop
+from tests.vectors.ours import HERE, directory, input_of, load, ours, ours_delivery, public
 
-HERE = Path(__file__).resolve().parent
 PATHS = sorted((HERE / "envelope").glob("*.json"))
 OUTCOMES = {
     "ok",
@@ -45,73 +33,6 @@ OUTCOMES = {
     "recipients",
     "act-not-served",
 }
-
-
-def load(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return value
-
-
-@cache
-def public() -> dict[str, Any]:
-    return load(HERE / "directory.json")
-
-
-def input_of(vector: dict[str, Any]) -> bytes:
-    data = vector["input"].encode() if "input" in vector else b64decode(vector["input_b64u"])
-    return data.ljust(vector.get("pad", 0))
-
-
-# Ours
-
-
-@cache
-def directory() -> Directory:
-    value = public()
-    dumps = json.dumps
-    return Directory(
-        version=1,
-        snapshot=bytes(32),
-        origin=value["log"]["origin"],
-        roles={name: StateFile.parse(dumps(file).encode(), name) for name, file in value["roles"].items()},
-        laws={},
-        network=b"{}",
-        log=LogTarget.parse(dumps(value["log"]).encode()),
-        role_versions={},
-        unreadable=frozenset(),
-        last_good={},
-        valid_until=2**40,
-    )
-
-
-def ours_envelope(data: bytes, vector: dict[str, Any]) -> None:
-    envelope = Envelope.parse(data)
-    if envelope.statement.origin != vector["origin"]:
-        raise Error("another deployment's", problem="wrong-origin")
-    moment = Moment(vector["moment"]["index"], vector["moment"]["received_at"])
-    verified = verify_envelope(envelope, directory(), moment=moment, revoked=vector["revoked"])
-    check_clock(verified.statement, moment.received_at // 1000)
-    if envelope.statement.act != "grant":  # not served by the broker yet, whose step 7 does not know it
-        trust = Trust(directory(), None, None, vector["revoked"])  # type: ignore[arg-type]
-        _recipients(verified, trust, moment)
-
-
-def ours_delivery(data: bytes, vector: dict[str, Any]) -> dict[str, Any]:
-    delivery = Delivery.parse(data)
-    if delivery.statement.origin != vector["origin"]:
-        raise Error("another deployment's", problem="wrong-origin")
-    checkpoint = verify_checkpoint(delivery.inclusion.checkpoint, directory().log.keys)
-    keys = {kid: SealingKey(b64decode(seed)) for kid, seed in vector["seeds"].items()}
-    verified = verify_delivery(delivery, directory(), checkpoint, revoked=vector["revoked"], own=keys)
-    return dict(open_notice(verified, keys[delivery.sealed.stanza.kid]).notice)
-
-
-def ours(vector: dict[str, Any]) -> tuple[str, str | None, Any]:
-    try:
-        run = ours_envelope if vector["kind"] == "envelope" else ours_delivery
-        return "ok", None, run(input_of(vector), vector)
-    except Error as error:
-        return error.code, error.pointer, None
 
 
 # The second reader's
