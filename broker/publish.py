@@ -1,6 +1,6 @@
 """Publishing, as a function: envelope in, decision out, no I/O of its own (spec/envelope.md, "Order of checks").
 
-parse → known statement → verify → notice id and clock → the act's own rules → recipients → access. What the function reads of
+parse → known statement → verify (`examine` does the first and the third beforehand) → notice id and clock → the act's own rules → recipients → access. What the function reads of
 the ledger comes through `Published`; what it decides, the ledger thread makes durable. A seeded simulation can run it.
 """
 
@@ -13,7 +13,7 @@ import orjson
 from broker.decisions import EVALUATOR
 from broker.trust import Trust
 from keys import digests
-from keys.directory.directory import Moment
+from keys.directory.directory import Directory, Moment
 from keys.envelope import VerifiedEnvelope, verify_envelope
 from schemas.acts import Ref
 from schemas.encoding import b64decode, b64encode, from_seconds, to_seconds
@@ -151,6 +151,30 @@ class DeniedError(Error):
         self.denied = denied
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What an envelope says for itself, whatever the ledger holds: steps 1 and 3 to 5, under one directory.
+
+    `envelope` is None where step 1 failed; exactly one of `verified` and `error` is there.
+    """
+
+    envelope: Envelope | None
+    verified: VerifiedEnvelope | None
+    error: Error | None
+    directory: Directory
+
+
+def examine(data: bytes, notice_id: NoticeId | None, origin: Origin, trust: Trust, moment: Moment) -> Examined:
+    """Parse and verify one envelope. The dear part of publishing, and it may be done by any thread beforehand."""
+    envelope = None
+    try:
+        envelope = _parse(data, notice_id, origin)
+        verified = verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked)
+    except Error as error:
+        return Examined(envelope, None, error, trust.directory)
+    return Examined(envelope, verified, None, trust.directory)
+
+
 def publish(
     data: bytes, notice_id: NoticeId | None, origin: Origin, trust: Trust, ledger: Published, *, now_ms: int
 ) -> Outcome:
@@ -158,13 +182,22 @@ def publish(
 
     Never raises for what a sender did: every refusal is an outcome.
     """
+    examined = examine(data, notice_id, origin, trust, Moment(ledger.size, now_ms))
+    return decide_on(examined, origin, trust, ledger, now_ms=now_ms)
+
+
+def decide_on(examined: Examined, origin: Origin, trust: Trust, ledger: Published, *, now_ms: int) -> Outcome:
+    """Decide on an examined envelope as the ledger and the trust stand now."""
+    envelope = examined.envelope
+    if envelope is None:
+        assert examined.error is not None  # see Examined
+        return Refused(examined.error)
+    known = ledger.known(digests.statement_digest(envelope.statement_bytes))
+    if known is not None:
+        return Repeated(*known)
+    moment = Moment(ledger.size, now_ms)
     try:
-        envelope = _parse(data, notice_id, origin)
-        known = ledger.known(digests.statement_digest(envelope.statement_bytes))
-        if known is not None:
-            return Repeated(*known)
-        moment = Moment(ledger.size, now_ms)
-        verified = verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked)
+        verified = _still_verified(examined, envelope, trust, moment)
     except Error as error:
         return Refused(error)
     try:
@@ -172,6 +205,14 @@ def publish(
     except Error as error:
         return _refuse(verified, error, origin, trust, now_ms)
     return _accept(verified, recipients, trust, now_ms)
+
+
+def _still_verified(examined: Examined, envelope: Envelope, trust: Trust, moment: Moment) -> VerifiedEnvelope:
+    """Return the verified envelope if its key counts at this very place; verify anew under another directory."""
+    if examined.verified is None or examined.directory is not trust.directory:
+        return verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked)
+    trust.directory.demand_in_force(examined.verified.identity, moment, trust.revoked)
+    return examined.verified
 
 
 def _parse(data: bytes, notice_id: NoticeId | None, origin: Origin) -> Envelope:

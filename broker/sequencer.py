@@ -3,7 +3,7 @@
 Everything that changes the ledger is a job of this thread, so that deciding and appending are one step. It drains its
 queue in chunks: decide on each, append them in one durable transaction (the commit point), apply them to the view, sign
 receipts, answer. A crash before the append has published nothing; one after it has published all, and a sender that
-retries finds its receipt (`Repeated`). The event loop only waits. The chunk ends at an open act, for what follows it
+retries finds its receipt (`Repeated`). The event loop only waits; an examiner thread parses and verifies ahead of it. The chunk ends at an open act, for what follows it
 must be decided under what it changed.
 
 Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped`,
@@ -27,17 +27,20 @@ from broker.ledger.signer import CheckpointSigner, SignerError
 from broker.publish import (
     Accepted,
     Denied,
+    Examined,
     Outcome,
     ReceiptDigests,
     Refused,
     Repeated,
     Row,
-    publish,
+    decide_on,
+    examine,
     receipt_of,
 )
 from broker.quota import Quota
 from broker.trust import Trust
 from broker.view.store import Applied, View
+from keys.directory.directory import Moment
 from keys.sign import Ed25519Signer
 from schemas.encoding import from_seconds
 from schemas.errors import Error
@@ -88,9 +91,15 @@ class SignedTree:
 
 
 @dataclass(frozen=True, slots=True)
-class _Publish:
+class _Envelope:
     notice_id: NoticeId
     data: bytes
+    answer: "asyncio.Future[Answer]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Publish:
+    examined: Examined
     answer: "asyncio.Future[Answer]"
 
 
@@ -149,7 +158,9 @@ class Sequencer:
         self._housekeeping = housekeeping
         self._clock = clock
         self._quota = Quota()
+        self._arrived: queue.SimpleQueue[_Envelope | None] = queue.SimpleQueue()
         self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
+        self._examiner = threading.Thread(target=self._examine, name="examiner", daemon=True)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
         self._sign_after = 0.0
@@ -161,10 +172,11 @@ class Sequencer:
         """Start the thread; the first checkpoint is signed before this returns."""
         self._sign()
         self._thread.start()
+        self._examiner.start()
 
     def stop(self, seconds: float = 10.0) -> None:
         """Finish what is queued and end the thread, within a bound."""
-        self._jobs.put(None)
+        self._arrived.put(None)
         self._thread.join(seconds)
 
     @property
@@ -175,7 +187,7 @@ class Sequencer:
     @property
     def backlog(self) -> int:
         """Return the number of jobs that wait."""
-        return self._jobs.qsize()
+        return self._jobs.qsize() + self._arrived.qsize()
 
     def on_checkpoint(self, listener: Callable[[], None]) -> None:
         """Call `listener` from the ledger thread whenever a newer checkpoint is out."""
@@ -184,7 +196,8 @@ class Sequencer:
     async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
         """Publish one envelope; raise `OverloadedError` when nothing can be decided now."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._put(_Publish(notice_id, data, answer))
+        self._demand_room()
+        self._arrived.put(_Envelope(notice_id, data, answer))
         return await answer
 
     async def call(self, run: Callable[[], T]) -> T:
@@ -193,13 +206,25 @@ class Sequencer:
         self._put(_Call(run, answer))
         return cast("T", await answer)
 
-    def _put(self, job: _Publish | _Call) -> None:
+    def _put(self, job: _Call) -> None:
+        self._demand_room()
+        self._jobs.put_nowait(job)
+
+    def _demand_room(self) -> None:
         if not self._thread.is_alive():
             raise OverloadedError("The ledger thread has stopped.")
-        try:
-            self._jobs.put_nowait(job)
-        except queue.Full:
-            raise OverloadedError("Too many requests are waiting for the ledger.") from None
+        # Half of the ledger's queue is left to what the examiner hands on.
+        if self.backlog >= QUEUE // 2:
+            raise OverloadedError("Too many requests are waiting for the ledger.")
+
+    # --- the examiner: parses and verifies ahead, so that this overlaps with the ledger's writing ---
+
+    def _examine(self) -> None:
+        while (job := self._arrived.get()) is not None:
+            moment = Moment(self._view.size, self._clock.now_ms())
+            examined = examine(job.data, job.notice_id, self.origin, self.trust, moment)
+            self._jobs.put(_Publish(examined, job.answer))
+        self._jobs.put(None)
 
     # --- the ledger thread ---
 
@@ -268,7 +293,7 @@ class Sequencer:
         decided: list[tuple[_Publish, Outcome]] = []
         opened = False
         for job in jobs:
-            outcome = publish(job.data, job.notice_id, self.origin, self.trust, staged, now_ms=now_ms)
+            outcome = decide_on(job.examined, self.origin, self.trust, staged, now_ms=now_ms)
             if isinstance(outcome, Accepted):
                 if outcome.statement.notice_id in staged.notices:
                     break  # decided anew once its twin has its place

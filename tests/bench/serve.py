@@ -29,10 +29,13 @@ class WallClock(HandClock):
         return time.time_ns() // 1_000_000
 
 
-def pin(core: int) -> None:
-    """Keep this process on one core, where there are several."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
+CORES = sorted(os.sched_getaffinity(0))
+"""What this process may use, as it was started."""
+
+
+def pin(core: int | None) -> None:
+    """Keep this process on one core, or let it have all of them again."""
+    os.sched_setaffinity(0, CORES if core is None else {CORES[core % len(CORES)]})
 
 
 async def _serve(world: World, folder: Path, listener: socket.socket, ready: object) -> None:
@@ -47,7 +50,7 @@ async def _serve(world: World, folder: Path, listener: socket.socket, ready: obj
         await server.serve(sockets=[listener])
 
 
-def _run(world: World, folder: Path, listener: socket.socket, ready: object, core: int) -> None:
+def _run(world: World, folder: Path, listener: socket.socket, ready: object, core: int | None) -> None:
     import uvloop
 
     pin(core)
@@ -56,7 +59,7 @@ def _run(world: World, folder: Path, listener: socket.socket, ready: object, cor
 
 
 @contextmanager
-def broker(world: World, folder: Path, core: int = 1):
+def broker(world: World, folder: Path, core: int | None = 1):
     """Run the broker and yield its address."""
     folder.mkdir(parents=True, exist_ok=True)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
