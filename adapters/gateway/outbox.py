@@ -19,6 +19,7 @@ from schemas.encoding import Time, from_seconds
 from schemas.errors import Error
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
 
+PRACTICE: Final = "practice"
 DRAFT: Final = "outbox.draft"
 RECIPIENTS: Final = "outbox.recipients"
 STATEMENT: Final = "outbox.statement"
@@ -357,6 +358,24 @@ def pending_about(tx: Transaction, name: NoticeId, act: str) -> NoticeId | None:
         (name, act),
     ).fetchone()
     return None if row is None else NoticeId(row[0])
+
+
+def practice(tx: Transaction, participant: ParticipantId) -> NoticeId | None:
+    """Return the participant's practice notice, None where it has sent none."""
+    row = tx.connection.execute(
+        "SELECT id FROM outbox WHERE participant = ? AND series = 'practice' ORDER BY seq LIMIT 1", (participant,)
+    ).fetchone()
+    return None if row is None else NoticeId(row[0])
+
+
+def open_acts_ahead(tx: Transaction, participant: ParticipantId, size: int) -> list[Draft]:
+    """Return open acts that wait, or whose leaf lies behind the log's first `size`, in the order of acceptance."""
+    rows = tx.connection.execute(
+        "SELECT id, draft FROM outbox WHERE participant = ? AND act IN ('subscribe', 'unsubscribe', 'revoke_key')"
+        " AND (state IN ('kept', 'sealed') OR ledger_index >= ?) ORDER BY seq",
+        (participant, size),
+    )
+    return [Draft.parse(tx.open(DRAFT, name, cell)) for name, cell in rows]
 
 
 def corrections(tx: Transaction, name: NoticeId) -> list[NoticeId]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from schemas.encoding import Time
 from schemas.errors import Error
-from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Role, Topic
+from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Pattern, Role, Topic
 from schemas.label import Label
 from schemas.problems import PROBLEMS
 from schemas.rules.verdict import Determination, Verdict
@@ -277,6 +277,14 @@ class InboxItem:
     recalled_by: NoticeId | None
     acknowledged_at: Time | None
     acknowledgement: NoticeId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A pattern, and the index of the leaf that subscribed it; None while that is on its way."""
+
+    pattern: Pattern
+    index: LedgerIndex | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_waiting ON outbox (participant, seq) WHERE state IN ('kept', 'sealed');
 CREATE INDEX outbox_listed ON outbox (participant, seq);
 CREATE INDEX outbox_stated ON outbox (participant, state, seq);
+CREATE INDEX outbox_open ON outbox (participant, seq) WHERE act IN ('subscribe', 'unsubscribe', 'revoke_key');
+CREATE INDEX outbox_practice ON outbox (participant, seq) WHERE series = 'practice';
 CREATE INDEX outbox_digest ON outbox (statement_digest);
 CREATE INDEX outbox_ref ON outbox (ref) WHERE ref IS NOT NULL;
 

@@ -1,0 +1,583 @@
+"""The gateway as one thing: what its HTTP interface, its console and its tests call (design: api, Gateway API).
+
+A `Gateway` is opened with its keys, then started in an event loop. What it accepts is durable when the call returns; what
+becomes of it, `status` tells. It works with the broker away, from what it knew last.
+"""
+
+import asyncio
+import hashlib
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+
+from adapters.client.answers import Held
+from adapters.client.broker import BrokerClient
+from adapters.client.errors import BrokerAwayError
+from adapters.gateway import drafting, enrol, imports, inbox, outbox, recall, subscribing
+from adapters.gateway.alarms import Alarms
+from adapters.gateway.draft import Draft
+from adapters.gateway.folder import Enrolled, Folder
+from adapters.gateway.follow import Follower, Ours
+from adapters.gateway.identity import Identity, cells, load_all
+from adapters.gateway.labels import LabelDefaults
+from adapters.gateway.network import Network
+from adapters.gateway.outbox import Key
+from adapters.gateway.outcomes import Outcomes
+from adapters.gateway.receive import Acknowledger, Receiver
+from adapters.gateway.recipients import Chooser
+from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
+from adapters.gateway.send import Backoff, Sender
+from adapters.gateway.status import (
+    WAITING,
+    Alarm,
+    ImportReport,
+    InboxItem,
+    Kept,
+    NoticeStatus,
+    Preview,
+    Readiness,
+    State,
+    Subscribed,
+)
+from adapters.gateway.store import Store, Transaction
+from keys.custody.file import FileCustody
+from keys.directory.update import DirectoryClient
+from schemas import ids
+from schemas.encoding import from_seconds
+from schemas.errors import Error
+from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern
+from schemas.statement import RevocationBody
+
+T = TypeVar("T")
+
+DIRECTORY_FILE_SECONDS: Final = 30
+STOP_SECONDS: Final = 10
+_log = structlog.get_logger("gateway")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """How a gateway runs; `folder` is the one that `init_gateway` made.
+
+    `broker` replaces the kit's address; `ca_file` is what its certificate is held against; `defaults` complete the
+    labels of a participant's notices; `acknowledge_seconds` is the least time between two acknowledgements to one
+    sender; `known_keys` are keys of the own participants that another gateway made; `practice_notice` sends one to the
+    focal point after enrolment.
+    """
+
+    folder: Path
+    broker: str | None = None
+    ca_file: Path | None = None
+    defaults: Mapping[ParticipantId, LabelDefaults] = field(default_factory=dict)
+    poll_seconds: float = 2
+    acknowledge_seconds: float = 10
+    connections: int = 32
+    known_keys: frozenset[Kid] = frozenset()
+    practice_notice: bool = True
+    now_ms: Callable[[], int] = _now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures for metrics: entries and items by participant and state, the log as far as it was followed."""
+
+    outbox: Mapping[tuple[ParticipantId, State], int]
+    inbox: Mapping[tuple[ParticipantId, str], int]
+    log_size: int
+    directory: int
+    checkpoint_age: int | None
+    alarms: tuple[str, ...]
+
+
+class Gateway:
+    """One gateway, for one or more participants. `open` it anywhere, `start` and use it in one event loop."""
+
+    def __init__(
+        self, options: GatewayOptions, enrolled: Enrolled, identities: Mapping[ParticipantId, Identity], store: Store
+    ) -> None:
+        """Take what `open` opened."""
+        self.options = options
+        self.enrolled = enrolled
+        self.store = store
+        self._identities = identities
+        self._now_ms = options.now_ms
+        self._alarms = Alarms(store, options.now_ms)
+        self._outcomes = Outcomes()
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="gateway-seal")
+        self._tasks: list[asyncio.Task[None]] = []
+        self._senders: dict[ParticipantId, Sender] = {}
+        self._arrivals: dict[ParticipantId, asyncio.Event] = {}
+        self._client: BrokerClient | None = None
+        self._follower: Follower | None = None
+
+    @classmethod
+    def open(cls, options: GatewayOptions, passphrase: bytes) -> "Gateway":
+        """Open keys and store. Raises `Error`: not enrolled, a wrong passphrase, in use, a newer store."""
+        folder = Folder(options.folder)
+        enrolled = folder.enrolled()
+        if enrolled is None:
+            raise Error(
+                "This folder has no gateway yet.", problem="enrolment", hint="Run `valise gateway init --kit FILE`."
+            )
+        custody = FileCustody(folder.keys, passphrase)
+        identities = load_all(custody)
+        return cls(options, enrolled, identities, Store(folder.store, cells(custody)))
+
+    # Life
+
+    async def start(self) -> None:
+        """Begin to follow, send and receive. With the broker away everything else works."""
+        loop = asyncio.get_running_loop()
+        options, origin = self.options, self.enrolled.origin
+        tls = None if options.ca_file is None else ssl.create_default_context(cafile=str(options.ca_file))
+        client = BrokerClient(options.broker or self.enrolled.broker, tls=tls, connections=options.connections)
+        self._client = client
+        folder = Folder(options.folder)
+
+        def fetch(name: str) -> bytes | None:
+            return asyncio.run_coroutine_threadsafe(client.directory_file(name), loop).result(DIRECTORY_FILE_SECONDS)
+
+        first = next(iter(self._identities.values()))
+        self._follower = Follower(
+            client=client,
+            store=self.store,
+            directories=DirectoryClient(
+                fetch, folder.directory, folder.root(), origin, clock=lambda: self._now_ms() // 1000
+            ),
+            alarms=self._alarms,
+            origin=origin,
+            sign=first.signer(origin, self._now_ms),
+            ours=Ours(
+                {who: one.kids for who, one in self._identities.items()}, self.enrolled.gateway, options.known_keys
+            ),
+            now_ms=self._now_ms,
+        )
+        self._run("follow", self._follow)
+        for who, one in self._identities.items():
+            self._start_participant(who, one, client, self._follower)
+
+    def _start_participant(self, who: ParticipantId, one: Identity, client: BrokerClient, follower: Follower) -> None:
+        origin = self.enrolled.origin
+        sender = self._senders[who] = Sender(
+            identity=one,
+            origin=origin,
+            store=self.store,
+            client=client,
+            follower=follower,
+            alarms=self._alarms,
+            outcomes=self._outcomes,
+            now_ms=self._now_ms,
+            in_thread=self._in_thread,
+        )
+        receiver = Receiver(
+            identity=one,
+            origin=origin,
+            store=self.store,
+            client=client,
+            follower=follower,
+            alarms=self._alarms,
+            now_ms=self._now_ms,
+            in_thread=self._in_thread,
+            arrived=self._arrived,
+        )
+        acknowledger = Acknowledger(who, self.store, self._now_ms, self.options.acknowledge_seconds, sender.wake)
+        self._arrivals[who] = asyncio.Event()
+        self._run(f"send {who}", sender.run)
+        self._run(f"receive {who}", receiver.run)
+        self._run(f"acknowledge {who}", acknowledger.run)
+        if self.options.practice_notice:
+            self._run(f"practice {who}", partial(self._practise, who))
+
+    async def stop(self) -> None:
+        """Stop within ten seconds; what was accepted is on disk. May be called twice, and without `start`."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        self._tasks.clear()
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(self.store.close)
+
+    def _run(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(self._supervise(name, work), name=name))
+
+    async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run one of the gateway's loops, and run it again where it fails: all of them begin from the store."""
+        backoff = Backoff(least=1)
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 -- a loop that ended would lose what waits; an alarm says so
+                _log.exception("loop.failed", loop=name)
+                await self._fault(name, error)
+                await asyncio.sleep(backoff.after())
+            else:
+                return
+
+    async def _fault(self, name: str, error: Exception) -> None:
+        try:
+            await self._alarms.start("fault", f"{name}: {_named(error)}")
+        except Error:
+            _log.warning("alarm.not_kept", loop=name)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _follow(self) -> None:
+        follower = self._following()
+        backoff = Backoff(least=min(0.5, self.options.poll_seconds), most=15)
+        while True:
+            try:
+                await follower.poll()
+                backoff.reset()
+                await asyncio.sleep(self.options.poll_seconds)
+            except BrokerAwayError as error:
+                await asyncio.sleep(backoff.after(error.retry_after))
+            except Error as error:
+                _log.info("log.not_followed", problem=error.code)
+                await asyncio.sleep(backoff.after())
+
+    def _arrived(self, who: ParticipantId) -> None:
+        event, self._arrivals[who] = self._arrivals[who], asyncio.Event()
+        event.set()
+
+    # Whom it serves
+
+    @property
+    def participants(self) -> tuple[ParticipantId, ...]:
+        """Return whom the gateway serves, sorted."""
+        return tuple(sorted(self._identities))
+
+    @property
+    def network(self) -> Network | None:
+        """Return what is known of the network, None before enrolment is complete."""
+        return None if self._follower is None else self._follower.network
+
+    def defaults(self, participant: ParticipantId) -> LabelDefaults:
+        """Return what completes the labels of a participant's notices."""
+        return self.options.defaults.get(participant, LabelDefaults())
+
+    # Sending
+
+    async def accept(
+        self, participant: ParticipantId, request: NoticeRequest, idempotency_key: str | None = None
+    ) -> Kept:
+        """Keep a notice durably and return where its outcome will be.
+
+        Raises `FormError` for what is wrong with it, `IdempotencyError`, `StorageFullError`.
+        """
+        at = self._now_ms()
+        draft = drafting.issue(request, participant, self.defaults(participant), at=at)
+        key = _key(idempotency_key, request.model_dump_json(), "issue")
+        name = ids.new_notice_id(at)
+
+        def work(tx: Transaction) -> Kept:
+            complete = draft
+            if draft.ref is not None:
+                ref, thread = drafting.in_thread(tx, participant, draft.ref)
+                complete = replace(draft, ref=ref, thread=thread)
+            return outbox.accept(tx, participant, [(name, complete)], at=at, key=key)[0]
+
+        return await self._keep(participant, work)
+
+    async def wait_outcome(
+        self, participant: ParticipantId, notice_id: NoticeId, seconds: float
+    ) -> NoticeStatus | None:
+        """Wait at most so long until an entry is settled; return what is known then, None where there is no entry."""
+        with self._outcomes.watch(notice_id) as watch:
+            now = await self.status(participant, notice_id)
+            if now is None or now.state not in WAITING:
+                return now
+            if not await watch.wait(seconds):
+                return now
+        return await self.status(participant, notice_id)
+
+    async def status(self, participant: ParticipantId, notice_id: NoticeId) -> NoticeStatus | None:
+        """Return what became of an entry, by any id that it had."""
+        return await self.store.read(partial(outbox.status, participant=participant, notice_id=notice_id))
+
+    async def statuses(
+        self, participant: ParticipantId, *, after: int = 0, limit: int = 100, state: State | None = None
+    ) -> tuple[list[NoticeStatus], int]:
+        """Return statuses behind a cursor in the order of acceptance, and the next cursor."""
+        return await self.store.read(
+            partial(outbox.statuses, participant=participant, after=after, limit=limit, state=state)
+        )
+
+    async def preview(self, participant: ParticipantId, request: NoticeRequest) -> Preview:
+        """Say who would get a notice now and who would not, and why; nothing is kept or sent.
+
+        Rests on what was known last where the broker is away. Raises `FormError`, and `Error` before enrolment.
+        """
+        at = self._now_ms()
+        draft = drafting.issue(request, participant, self.defaults(participant), at=at)
+        if draft.ref is not None:
+            await self.store.read(partial(drafting.in_thread, participant=participant, ref=draft.ref))
+        network = self._known()
+        choice = Chooser(network, participant, network.moment(at)).choose(draft)
+        if choice.publish is None or draft.label is None:
+            raise Error("The directory does not have this participant yet.", problem="enrolment")
+        return Preview(
+            label=draft.label,
+            publish=choice.publish,
+            candidates=choice.considered,
+            would_send=choice.trouble is None,
+            problem=choice.trouble,
+            directory=network.directory.version,
+            boundary=network.rules.boundary,
+            checked_at=from_seconds(0 if network.checkpoint is None else network.checkpoint.at),
+        )
+
+    async def recall(
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: RecallRequest,
+        idempotency_key: str | None = None,
+    ) -> Kept:
+        """Keep a recall of an own published notice and its corrections; raise `NotRecallableError`."""
+        key = _key(idempotency_key, request.model_dump_json(), f"recall {notice_id}")
+        return await self._keep(
+            participant,
+            partial(
+                recall.recall,
+                participant=participant,
+                notice_id=notice_id,
+                request=request,
+                at=self._now_ms(),
+                key=key,
+            ),
+        )
+
+    async def correct(
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: CorrectionRequest,
+        idempotency_key: str | None = None,
+    ) -> Kept:
+        """Keep a correction of an own published notice; raise `FormError`, `NotRecallableError`."""
+        key = _key(idempotency_key, request.model_dump_json(), f"correct {notice_id}")
+        return await self._keep(
+            participant,
+            partial(
+                recall.correct,
+                participant=participant,
+                notice_id=notice_id,
+                request=request,
+                defaults=self.defaults(participant),
+                at=self._now_ms(),
+                key=key,
+            ),
+        )
+
+    async def import_table(
+        self, participant: ParticipantId, data: bytes, name: str, *, dry_run: bool = False, routes: bool = False
+    ) -> ImportReport:
+        """Import a table of seizures; raise `TableError`, `TooLargeError`, `StorageFullError`."""
+        work = imports.Import(participant, data, name, dry_run, routes)
+        return await imports.run(
+            work, self.store, self.defaults(participant), self._now_ms, lambda _: self._wake(participant)
+        )
+
+    # Subscriptions and keys
+
+    async def subscriptions(self, participant: ParticipantId) -> tuple[Subscribed, ...]:
+        """Return what a participant subscribes to: by the log, and what is on its way there."""
+        network = self.network
+        return await self.store.read(
+            partial(
+                subscribing.current,
+                participant=participant,
+                folded={} if network is None else network.subscriptions.get(participant, {}),
+                size=0 if network is None else network.size,
+            )
+        )
+
+    async def subscribe(self, participant: ParticipantId, patterns: tuple[Pattern, ...]) -> list[Kept]:
+        """Set what a participant subscribes to; return the statements that this takes, none where nothing changes.
+
+        Raises `FormError`, and `Error` where the rules deny a pattern.
+        """
+        drafting.check_patterns(patterns)
+        now = {item.pattern for item in await self.subscriptions(participant)}
+        new, gone = tuple(item for item in patterns if item not in now), tuple(now.difference(patterns))
+        subscribing.check_allowed(self.network, participant, new)
+        drafts = [
+            drafting.subscription(act, participant, changed)
+            for act, changed in (("subscribe", new), ("unsubscribe", gone))
+            if changed
+        ]
+        return await self._keep_all(participant, drafts)
+
+    async def unsubscribe(self, participant: ParticipantId, pattern: Pattern) -> Kept | None:
+        """End one subscription; return the statement that this takes, None where there is none."""
+        if pattern not in {item.pattern for item in await self.subscriptions(participant)}:
+            return None
+        return (await self._keep_all(participant, [drafting.subscription("unsubscribe", participant, (pattern,))]))[0]
+
+    async def revoke_keys(
+        self, participant: ParticipantId, kids: tuple[Kid, ...], reason: Code, about: ParticipantId | None = None
+    ) -> Kept:
+        """Revoke keys of the participant, or of an agency whose focal point it is: obeyed from the leaf on, everywhere."""
+        body = RevocationBody(about or participant, tuple(sorted(set(kids))), reason)
+        draft = Draft(act="revoke_key", topic=None, label=None, notice=None, to=(), expires_at=None, body=body)
+        return (await self._keep_all(participant, [draft]))[0]
+
+    # Receiving
+
+    async def inbox(
+        self, participant: ParticipantId, *, after: int = 0, limit: int = 100, unacknowledged: bool = False
+    ) -> tuple[list[InboxItem], int]:
+        """Return items behind a cursor in the order of arrival, and the next cursor."""
+        return await self.store.read(
+            partial(inbox.items, participant=participant, after=after, limit=limit, unacknowledged=unacknowledged)
+        )
+
+    async def inbox_item(self, participant: ParticipantId, notice_id: NoticeId) -> InboxItem | None:
+        """Return one item."""
+        return await self.store.read(partial(inbox.item, participant=participant, notice_id=notice_id))
+
+    async def wait_arrival(self, participant: ParticipantId, seconds: float) -> bool:
+        """Wait at most so long for something to arrive from now on; say whether something did."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._arrivals[participant].wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def acknowledge(self, participant: ParticipantId, notices: tuple[NoticeId, ...]) -> list[NoticeId]:
+        """Note that a person or system here has seen notices; their senders are told at the next interval.
+
+        Returns those that were not acknowledged before.
+        """
+        return await self.store.write(
+            partial(inbox.acknowledge, participant=participant, notices=notices, at=self._now_ms())
+        )
+
+    async def held(self, participant: ParticipantId) -> tuple[Held, ...]:
+        """Return what the broker withholds from a participant, and why; raise `BrokerAwayError`."""
+        if self._client is None:
+            raise Error("The gateway is stopping.", problem="unavailable")
+        one = self._identities[participant]
+        return await self._client.held(one.signer(self.enrolled.origin, self._now_ms))
+
+    # Health
+
+    async def alarms(self, *, over: bool = False) -> list[Alarm]:
+        """Return the alarms that are on, with `over` also those that were."""
+        return await self._alarms.every(over=over)
+
+    async def dismiss_alarm(self, kind: str) -> bool:
+        """End an alarm because a person has looked; say whether it was on."""
+        return await self._alarms.dismiss(kind)
+
+    def readiness(self) -> Readiness:
+        """Say whether the gateway serves. With the broker away it does: it keeps what it is given."""
+        reasons = [f"{kind}: {detail}" for kind, detail in sorted(self._alarms.on.items())]
+        if not self._tasks:
+            reasons.insert(0, "The gateway is not running.")
+        if self.network is None:
+            reasons.insert(0, "The enrolment is not complete.")
+        return Readiness(bool(self._tasks) and self.network is not None and not self._alarms.stopped, tuple(reasons))
+
+    async def stats(self) -> Stats:
+        """Return figures for metrics."""
+        network = self.network
+        sent, arrived = await self.store.read(lambda tx: (outbox.counts(tx), inbox.counts(tx)))
+        age = None
+        if network is not None and network.checkpoint is not None:
+            age = self._now_ms() // 1000 - network.checkpoint.at
+        return Stats(
+            outbox=sent,
+            inbox=arrived,
+            log_size=0 if network is None else network.size,
+            directory=0 if network is None else network.directory.version,
+            checkpoint_age=age,
+            alarms=tuple(sorted(self._alarms.on)),
+        )
+
+    async def poll(self) -> None:
+        """Look at the log once, now; raise what is wrong with it."""
+        await self._following().poll()
+
+    # Enrolment
+
+    async def practise(self, participant: ParticipantId) -> Kept | None:
+        """Send the practice notice to the focal point, once; None for a focal point itself, or where there is none."""
+        network = self._known()
+        point = network.focal_point(ids.role_of(participant))
+        if point is None or point == participant:
+            return None
+        at = self._now_ms()
+        draft = drafting.issue(enrol.practice(point), participant, self.defaults(participant), at=at)
+
+        def work(tx: Transaction) -> Kept:
+            known = outbox.practice(tx, participant)
+            if known is not None:
+                return Kept(known, created=False)
+            return outbox.accept(tx, participant, [(ids.new_notice_id(at), draft)], at=at, series=outbox.PRACTICE)[0]
+
+        return await self._keep(participant, work)
+
+    async def _practise(self, participant: ParticipantId) -> None:
+        await self._following().wait()
+        await self.practise(participant)
+
+    # Inside
+
+    def _following(self) -> Follower:
+        if self._follower is None:
+            raise Error("The gateway is not running.", problem="unavailable")
+        return self._follower
+
+    def _known(self) -> Network:
+        if self.network is None:
+            raise Error("The network is not known yet: the enrolment is not complete.", problem="enrolment")
+        return self.network
+
+    async def _keep_all(self, participant: ParticipantId, drafts: list[Draft]) -> list[Kept]:
+        at = self._now_ms()
+        named = [(ids.new_notice_id(at), draft) for draft in drafts]
+        return await self._keep(participant, partial(outbox.accept, participant=participant, drafts=named, at=at))
+
+    async def _keep(self, participant: ParticipantId, work: Callable[[Transaction], T]) -> T:
+        """Write to the outbox, durably, then wake the sender."""
+        if participant not in self._identities:
+            raise Error("This gateway does not serve the participant.", problem="forbidden")
+        kept = await self.store.write(work)
+        self._wake(participant)
+        return kept
+
+    def _wake(self, participant: ParticipantId) -> None:
+        sender = self._senders.get(participant)
+        if sender is not None:
+            sender.wake()
+
+
+def _key(text: str | None, request: str, what: str) -> Key | None:
+    if text is None:
+        return None
+    return Key(text, hashlib.sha256(f"{what}\n{request}".encode()).digest())
+
+
+def _named(error: BaseException) -> str:
+    """Return what went wrong without what it went wrong with: an alarm is shown to many."""
+    if isinstance(error, BaseExceptionGroup):
+        return _named(error.exceptions[0])
+    return error.detail if isinstance(error, Error) else type(error).__name__

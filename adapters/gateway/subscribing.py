@@ -1,0 +1,41 @@
+"""What a participant subscribes to: as the log says, and what is on its way there; and whether the rules would let it."""
+
+from collections.abc import Mapping
+
+from adapters.gateway import outbox
+from adapters.gateway.network import SENDER, Network
+from adapters.gateway.status import Subscribed
+from adapters.gateway.store import Transaction
+from schemas.errors import Error
+from schemas.ids import LedgerIndex, ParticipantId, Pattern, Topic
+from schemas.rules.decide import decide
+from schemas.rules.facts import Facts
+from schemas.statement import SubscriptionBody
+
+
+def current(
+    tx: Transaction, participant: ParticipantId, folded: Mapping[Pattern, LedgerIndex], size: int
+) -> tuple[Subscribed, ...]:
+    """Return the patterns, sorted; `folded` is what the log's first `size` leaves say, the index of others is None."""
+    patterns: dict[Pattern, LedgerIndex | None] = dict(folded)
+    for draft in outbox.open_acts_ahead(tx, participant, size):
+        if isinstance(draft.body, SubscriptionBody):
+            for pattern in draft.body.patterns:
+                if draft.act == "subscribe":
+                    patterns.setdefault(pattern, None)
+                else:
+                    patterns.pop(pattern, None)
+    return tuple(Subscribed(pattern, patterns[pattern]) for pattern in sorted(patterns))
+
+
+def check_allowed(network: Network | None, participant: ParticipantId, patterns: tuple[Pattern, ...]) -> None:
+    """Refuse a pattern that the rules as they are known here deny; the broker decides in any case. Raises `Error`."""
+    party = None if network is None else network.parties.get(participant)
+    if network is None or party is None:
+        return
+    for number, pattern in enumerate(patterns):
+        facts = Facts("subscribe", "subscribe", Topic(pattern), None, party, None)
+        denial = decide(facts, network.rules, evaluator=SENDER).first_denial()
+        if denial is not None:
+            code = "no-profile" if denial.condition == "no-profile" else "denied"
+            raise Error(denial.reason_in("en"), problem=code, pointer=f"/patterns/{number}")
