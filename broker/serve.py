@@ -1,0 +1,204 @@
+"""Serving HTTP: sockets, TLS, uvicorn, and an orderly end. The service has one listener, the metrics another.
+
+On SIGTERM or SIGINT no new connections are taken, waiting pages are released, requests under way may finish within a
+bound, then the ledger thread ends and the files are closed. A second signal ends it at once.
+"""
+
+import asyncio
+import signal
+import socket
+import ssl
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from broker.app import Broker
+from broker.http.api import create_api
+from broker.http.health import MetricsApp
+from broker.http.protocol import GuardedProtocol
+from broker.settings import Address, ConfigurationError, Settings, Tls
+from keys.custody import durable
+
+ADDRESS: Final = "address"
+METRICS_ADDRESS: Final = "metrics-address"
+KEEP_ALIVE_SECONDS: Final = 65
+BACKLOG: Final = 2048
+SOCKET_MODE: Final = 0o660
+
+log = structlog.get_logger("broker")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound socket and the address that others reach it by: a URL, or `unix:/path`."""
+
+    socket: socket.socket
+    address: str
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handling, with a word when it listens and one before the end."""
+
+    def __init__(self, config: uvicorn.Config, before_shutdown: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._before_shutdown = before_shutdown
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone: uvicorn would raise them again before the ledger is closed."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Release who waits, then let requests under way end."""
+        self._before_shutdown()
+        await super().shutdown(sockets)
+
+
+def run(settings: Settings, broker: Broker, ready: Callable[[str, str | None], None]) -> None:
+    """Serve until a signal comes, then close the broker.
+
+    `ready` is told the service's address and the metrics' once both answer. Raises `OSError` where an address cannot be
+    had, `ConfigurationError` for certificates that cannot be used.
+    """
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, broker, ready))
+    finally:
+        broker.close()
+
+
+async def _serve(settings: Settings, broker: Broker, ready: Callable[[str, str | None], None]) -> None:
+    serving, folder = broker.serving, settings.state
+    tls = tls_context(settings.tls)
+    service = bind(Address.parse(settings.listen), tls=tls is not None)
+    metrics = None if settings.metrics == "off" else bind(Address.parse(settings.metrics), tls=False)
+    main = _server(create_api(serving, broker.telemetry), settings, serving.release, tls)
+    side = _server(MetricsApp(broker.telemetry), settings, _nothing, None)
+    await serving.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(main.serve([service.socket]))
+            if metrics is not None:
+                tasks.create_task(side.serve([metrics.socket]))
+            _on_signals(main, side)
+            await main.listening.wait()
+            if metrics is not None:
+                await side.listening.wait()
+            write_address(folder / ADDRESS, service)
+            write_address(folder / METRICS_ADDRESS, metrics)
+            log.info("broker.started", address=service.address, size=serving.size)
+            ready(service.address, None if metrics is None else metrics.address)
+    finally:
+        for name in (ADDRESS, METRICS_ADDRESS):
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+        await serving.stop()
+        log.info("broker.stopped", size=serving.size)
+
+
+def _server(
+    app: ASGIApp, settings: Settings, before_shutdown: Callable[[], None], tls: ssl.SSLContext | None
+) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    config.load()
+    config.ssl = tls
+    return _Server(config, before_shutdown)
+
+
+def _nothing() -> None:
+    """Do nothing: nobody waits for metrics."""
+
+
+def _on_signals(*servers: _Server) -> None:
+    def end() -> None:
+        for server in servers:
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+
+
+def tls_context(tls: Tls) -> ssl.SSLContext | None:
+    """Return the context for TLS 1.3, None without certificates; raise `ConfigurationError` for unusable files."""
+    if tls.certificate is None or tls.key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password=_no_password)
+    except OSError:  # or ssl.SSLError, which is one
+        raise ConfigurationError("The certificate and its key cannot be used.", pointer="/tls") from None
+    return context
+
+
+def _no_password() -> str:
+    # OpenSSL would ask on the terminal of a service that has none.
+    raise ConfigurationError("The TLS key must not need a password.", pointer="/tls/key")
+
+
+def bind(address: Address, *, tls: bool) -> Listener:
+    """Bind a socket; port 0 takes any that is free. Raises `OSError`."""
+    if address.socket is not None:
+        return _bind_unix(address.socket)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    found = socket.create_server((address.host, address.port), family=family, backlog=BACKLOG)
+    host, port = found.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return Listener(found, f"{'https' if tls else 'http'}://{shown}:{port}")
+
+
+def _bind_unix(path: Path) -> Listener:
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
+            path.unlink()  # left behind by a broker that was killed
+    found = socket.socket(socket.AF_UNIX)
+    try:
+        found.bind(str(path))
+        path.chmod(SOCKET_MODE)  # the proxy is in the group
+        found.listen(BACKLOG)
+    except OSError:
+        found.close()
+        raise
+    return Listener(found, f"unix:{path}")
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
+def write_address(path: Path, listener: Listener | None) -> None:
+    """Write where a listener is reached, so that local programs find it; without one, remove what a crash has left."""
+    if listener is None:
+        path.unlink(missing_ok=True)
+    else:
+        durable.write(path, f"{listener.address}\n".encode())
