@@ -161,7 +161,6 @@ class View(Statements, Feed, Log):
                 position = at + 1
                 if isinstance(counted, Skipped):
                     applied.append(Applied(at, None, counted.reason))
-                    self.skipped[counted.reason] += 1
                     continue
                 batch.add(at, record, counted, kids)
                 state = counted.state
@@ -174,6 +173,7 @@ class View(Statements, Feed, Log):
                 (position, state.size, state.directory, state.boundary, state.key_number, state.newest),
             )
         self._kids.update(numbers)
+        self.skipped.update(item.reason for item in applied if item.reason is not None)
         self.state, self.position = state, position
         return applied
 
@@ -284,12 +284,12 @@ _RESET: Final = """UPDATE state SET position = 0, size = 0, directory = 0, bound
 def _open(path: Path, origin: Origin) -> sqlite3.Connection:
     """Open the view's file, replacing it where it cannot serve."""
     db = connect(path)
-    if not _serves(db, origin):
-        db.close()
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            path.with_name(name).unlink(missing_ok=True)
-        db = connect(path)
     try:
+        if not _serves(db, origin):
+            db.close()
+            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+                path.with_name(name).unlink(missing_ok=True)
+            db = connect(path)
         with explained():
             for pragma in _PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
@@ -320,6 +320,6 @@ def _serves(db: sqlite3.Connection, origin: Origin) -> bool:
                 return False
             return bool(db.execute("SELECT origin FROM state").fetchall() == [(origin,)])
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode in _DAMAGED:
+            if error.sqlite_errorcode & 0xFF in _DAMAGED:
                 return False
             raise

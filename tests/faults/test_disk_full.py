@@ -1,0 +1,120 @@
+"""A full disk: nothing is appended by half, reads go on, and it works again by itself once there is space."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from broker.ledger.fsck import fsck
+from broker.ledger.port import Append, Decision, StorageFullError
+from broker.ledger.signer import CheckpointSigner
+from broker.ledger.sqlite import SqliteLedger
+from broker.view.store import View
+from keys.log.note import LogSigner
+
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def made():
+    path = Path(__file__).parents[1] / "unit" / "broker" / "ledger" / "made_records.py"
+    spec = importlib.util.spec_from_file_location("valise_made_records", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a file system of 6 MB."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        pytest.skip("only root can mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], check=False, capture_output=True
+    )
+    if done.returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path):
+    """Take all the space that is left, to the last byte."""
+    with path.open("wb", buffering=0) as file:
+        size = MEGABYTE
+        while size:
+            try:
+                if file.write(bytes(size)) < size:
+                    size //= 2
+            except OSError:
+                size //= 2
+
+
+@pytest.mark.parametrize("filler", ["notices", "another program"])
+def test_a_full_disk_is_said_and_left_again(small_disk, made, filler):
+    maker = made.Maker()
+    log = LogSigner.generate(made.ORIGIN)
+    ledger = SqliteLedger(small_disk / "ledger.sqlite", made.ORIGIN)
+    view = View(small_disk / "view.sqlite", made.ORIGIN)
+    view.catch_up(ledger)
+    signer = CheckpointSigner(log, small_disk / "signer")
+    reader = view.reader()
+    kept = []
+
+    def publish(count):
+        entries = tuple(maker.notice(filler=2000) for _ in range(count))
+        decision = Decision("2026-01-01", b'{"size":"%d"}' % len(kept))
+        position = ledger.append(Append(entries, {"metadata/a": b"%d" % len(kept)}, (decision,)))
+        kept.extend(entries)
+        view.apply([(position + n, entry.record, entry.body) for n, entry in enumerate(entries)])
+        signer.sign(view.size, view.root(view.size), maker.now // 1000)
+
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(2 * MEGABYTE))
+    publish(5)
+    if filler == "another program":
+        fill(small_disk / "filler")
+    with pytest.raises(StorageFullError):
+        list(map(publish, [5] * 1000))
+    fill(small_disk / "filler")
+    refused = 0
+    while refused < 20:  # what fits into the space that the write-ahead log has already is still taken
+        entry = maker.notice(filler=2000)
+        try:
+            ledger.append(Append((entry,), {"metadata/a": b"%d" % len(kept)}))
+        except StorageFullError:
+            refused += 1
+        else:
+            kept.append(entry)
+
+    # Reads go on: at the writer, at a reader that was open, and at one that is opened now.
+    assert ledger.length() == len(kept)
+    for asked in (ledger, ledger.reader()):
+        assert [record for _, record in asked.read(0, 10_000)] == [entry.record for entry in kept]
+        assert asked.body(kept[-1].record.body_digest) == kept[-1].body
+        assert int(asked.object("metadata/a")) < len(kept)
+        if asked is not ledger:
+            asked.close()
+    assert reader.by_index(0) is not None
+    assert len(reader.offers([made.kid_of("de/police")], "de/police", 0, 5, None, reader.size)) == 5
+    assert reader.inclusion(0, reader.size)
+
+    # Space comes back, and nobody does anything else.
+    (small_disk / "filler").unlink()
+    ballast.unlink()
+    view.catch_up(ledger)
+    publish(5)
+    assert view.size == len(kept)
+    assert reader.size == len(kept)
+    report = fsck(ledger, now_ms=maker.now, head=signer.head, view=view)
+    assert report.findings == ()
+    assert report.leaves == len(kept)
+    reader.close()
+    signer.close()
+    view.close()
+    ledger.close()
