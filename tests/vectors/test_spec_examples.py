@@ -7,12 +7,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from keys import digests, seal
 from keys.directory.directory import Directory, Moment
 from keys.directory.records import read_record
 from keys.envelope import recipients_root
+from keys.http_signature import sign_request
 from keys.jwk import ed25519_jwk, thumbprint
 from keys.log import merkle
 from keys.log.note import LogSigner, cosigned_message
@@ -187,7 +187,12 @@ def test_directory() -> None:
 
 
 def test_requests() -> None:
-    lines = page("requests").split('    "@method"', 1)[1].split("\n\n", 1)[0]
-    base = ('    "@method"' + lines).replace("\n    ", "\n")[4:].encode()
-    assert hashlib.sha256(base).hexdigest() in page("requests")
-    assert Ed25519PrivateKey.from_private_bytes(b"\x03" * 32).sign(base).hex() in page("requests")
+    text = page("requests")
+    lines = text.split('    "@method"', 1)[1].split("\n\n", 1)[0]
+    base = ('    "@method"' + lines).replace("\n    ", "\n")[4:]
+    assert hashlib.sha256(base.encode()).hexdigest() in text
+    key = Ed25519Signer.from_bytes(b"\x03" * 32)
+    url = "https://broker.test.invalid/v1/feed?after=0"
+    fields = sign_request("GET", url, {}, None, signer=key, origin=ORIGIN, created=1767323045)
+    assert f"Signature: {fields['Signature']}" in text
+    assert fields["Signature-Input"].removeprefix("valise=") == base.rpartition('"@signature-params": ')[2]
