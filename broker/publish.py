@@ -66,7 +66,12 @@ class Published(Protocol):
 
     @property
     def size(self) -> int:
-        """Return the number of leaves."""
+        """Return the number of leaves whose tree `root` knows."""
+        ...
+
+    @property
+    def next_index(self) -> int:
+        """Return the index that the statement's leaf would take: beyond `size` where others are about to be appended."""
         ...
 
     def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
@@ -182,7 +187,7 @@ def publish(
 
     Never raises for what a sender did: every refusal is an outcome.
     """
-    examined = examine(data, notice_id, origin, trust, Moment(ledger.size, now_ms))
+    examined = examine(data, notice_id, origin, trust, Moment(ledger.next_index, now_ms))
     return decide_on(examined, origin, trust, ledger, now_ms=now_ms)
 
 
@@ -195,7 +200,7 @@ def decide_on(examined: Examined, origin: Origin, trust: Trust, ledger: Publishe
     known = ledger.known(digests.statement_digest(envelope.statement_bytes))
     if known is not None:
         return Repeated(*known)
-    moment = Moment(ledger.size, now_ms)
+    moment = Moment(ledger.next_index, now_ms)
     try:
         verified = _still_verified(examined, envelope, trust, moment)
     except Error as error:

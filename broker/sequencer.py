@@ -110,18 +110,28 @@ class _Call:
 
 
 class _Staged:
-    """The view as it will be once the chunk so far is applied: what `publish` reads while the chunk is being decided."""
+    """What `publish` reads while a chunk is being decided: the view, and that some of the chunk comes before.
+
+    `touched` says that a notice was asked about which is in the chunk itself: the chunk ends there, for what asked is
+    decided once its twin, or what it refers to, has its place.
+    """
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self.notices: set[NoticeId] = set()
-        self.statements: set[bytes] = set()
+        self._notices: set[NoticeId] = set()
         self.size = view.size
+        self.next_index = view.size
+        self.touched = False
+
+    def add(self, notice_id: NoticeId) -> None:
+        self._notices.add(notice_id)
+        self.next_index += 1
 
     def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
         return self._view.known(digest)
 
     def by_notice(self, notice_id: NoticeId) -> Row | None:
+        self.touched = self.touched or notice_id in self._notices
         return self._view.by_notice(notice_id)
 
     def holders(self, notice_id: NoticeId) -> Collection[Kid]:
@@ -294,13 +304,13 @@ class Sequencer:
         opened = False
         for job in jobs:
             outcome = decide_on(job.examined, self.origin, self.trust, staged, now_ms=now_ms)
+            if staged.touched:
+                break
             if isinstance(outcome, Accepted):
-                if outcome.statement.notice_id in staged.notices:
-                    break  # decided anew once its twin has its place
                 if not self._quota.take(outcome.statement.sender, now_ms):
                     outcome = Refused(Error("More statements than the quota.", problem="rate-limited"))
                 else:
-                    staged.notices.add(outcome.statement.notice_id)
+                    staged.add(outcome.statement.notice_id)
                     opened = outcome.statement.form.open or outcome.statement.act == "recall"
             decided.append((job, outcome))
             if opened:
