@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adapters.client.errors import AnswerError
 from schemas import encoding, ids, strict_json
-from schemas.encoding import B64, Members, b64decode
+from schemas.encoding import B64, Members, Time, b64decode
 from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Pattern, Topic
 from schemas.leaf import Leaf
@@ -31,7 +31,7 @@ class Held:
     index: LedgerIndex
     sender: ParticipantId
     topic: Topic | None
-    since: LedgerIndex
+    since: Time
     condition: Code
     layer: str
     state: str | None
@@ -133,7 +133,7 @@ def _held(value: Json, at: str) -> Held:
         index=LedgerIndex(m.integer("index")),
         sender=m.matching("sender", ids.participant),
         topic=None if m.absent("topic") else m.matching("topic", ids.topic),
-        since=LedgerIndex(m.integer("since")),
+        since=m.time("since"),
         condition=m.matching("condition", ids.code),
         layer=m.string("layer"),
         state=None if m.absent("state") else m.string("state"),

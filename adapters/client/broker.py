@@ -12,12 +12,12 @@ from email.utils import parsedate_to_datetime
 from typing import Final, Self
 from urllib.parse import quote
 
-import aiohttp
 import orjson
 from yarl import URL
 
 from adapters.client import answers
 from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from adapters.client.transport import Answer, HttpTransport, Request, Transport
 from keys.log import tiles
 from keys.log.tiles import Tile
 from schemas import strict_json
@@ -39,15 +39,6 @@ _AWAY: Final = frozenset({408, 429, 500, 502, 503, 504, 507})
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer of the broker that is no problem."""
-
-    status: int
-    body: bytes
-    date: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class ServedNote:
     """A checkpoint's note as it was served, and the answer's `Date` in Unix seconds, None where it has none."""
 
@@ -59,7 +50,13 @@ class BrokerClient:
     """One broker, over a bounded pool of connections. Make it in a running event loop and close it there."""
 
     def __init__(
-        self, base: str, *, tls: ssl.SSLContext | None = None, connections: int = 32, seconds: float = 15
+        self,
+        base: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connections: int = 32,
+        seconds: float = 15,
+        transport: Transport | None = None,
     ) -> None:
         """Open a pool to `base`, the address without `/v1`; `seconds` bounds every call but the feed's own waiting."""
         self._base = base.rstrip("/")
@@ -67,17 +64,11 @@ class BrokerClient:
         if address.scheme not in ("http", "https") or address.host is None:
             raise Error("The broker's address must be http:// or https://.", problem="configuration")
         self._seconds = seconds
-        # Cookies, redirects, proxies of the environment and compressed bodies have no place between these two.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=tls or True, keepalive_timeout=30),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("Accept-Encoding", "User-Agent", "Accept"),
-        )
+        self._transport = transport or HttpTransport(tls=tls, connections=connections)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,7 +122,7 @@ class BrokerClient:
     async def checkpoint(self) -> ServedNote:
         """Return the newest checkpoint's note, and the broker's clock as its answer shows it."""
         answer = await self._call("GET", "/log/checkpoint", limit=NOTE_LIMIT)
-        return ServedNote(answer.body, _date(answer.date))
+        return ServedNote(answer.body, _date(answer.headers.get("Date")))
 
     async def tile(self, tile: Tile) -> bytes:
         """Return a tile's hashes, 32 bytes each; raise `AnswerError` for another number of them."""
@@ -208,31 +199,10 @@ class BrokerClient:
             fields["Content-Type"] = "application/json"
         if sign is not None:
             fields.update(sign(method, str(url), body))
-        timeout = aiohttp.ClientTimeout(total=seconds or self._seconds, sock_connect=5)
-        try:
-            async with self._session.request(
-                method, url, data=body, headers=fields, timeout=timeout, allow_redirects=False
-            ) as response:
-                data = await _read(response, limit)
-                if response.status < 300:
-                    return Answer(response.status, data, response.headers.get("Date"))
-                raise _failure(response.status, response.headers, data)
-        except TimeoutError:
-            raise BrokerAwayError("The broker did not answer in time.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise BrokerAwayError(f"The broker cannot be reached ({type(error).__name__}).") from None
-
-
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        raise BrokerAwayError("What answered compresses its bodies, which the broker does not.")
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > limit:
-            raise AnswerError(f"The broker's answer has more than {limit} bytes.")
-        chunks.append(chunk)
-    return b"".join(chunks)
+        answer = await self._transport.send(Request(method, str(url), fields, body, seconds or self._seconds, limit))
+        if answer.status < 300:
+            return answer
+        raise _failure(answer.status, answer.headers, answer.body)
 
 
 def _failure(status: int, headers: Mapping[str, str], data: bytes) -> Error:

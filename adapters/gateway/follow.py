@@ -373,6 +373,7 @@ class Follower:
         if self._rules.boundary != self._state.boundary:
             self._rules = self._rules.at(self._state.boundary)
         self.network = Network(directory, self._rules, self._state.subscriptions, self._state.revoked, self._checkpoint)
+        self._known.set()
 
     async def _note(self, error: Error) -> None:
         """Turn what went wrong into an alarm."""

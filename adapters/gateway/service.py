@@ -136,13 +136,11 @@ class Gateway:
 
     # Life
 
-    async def start(self) -> None:
-        """Begin to follow, send and receive. With the broker away everything else works."""
+    async def start(self, client: BrokerClient | None = None) -> None:
+        """Begin to follow, send and receive, over a `client` or by the options. With the broker away the rest works."""
         loop = asyncio.get_running_loop()
         options, origin = self.options, self.enrolled.origin
-        tls = None if options.ca_file is None else ssl.create_default_context(cafile=str(options.ca_file))
-        client = BrokerClient(options.broker or self.enrolled.broker, tls=tls, connections=options.connections)
-        self._client = client
+        client = self._client = client or self._connect()
         folder = Folder(options.folder)
 
         def fetch(name: str) -> bytes | None:
@@ -166,6 +164,11 @@ class Gateway:
         self._run("follow", self._follow)
         for who, one in self._identities.items():
             self._start_participant(who, one, client, self._follower)
+
+    def _connect(self) -> BrokerClient:
+        options = self.options
+        tls = None if options.ca_file is None else ssl.create_default_context(cafile=str(options.ca_file))
+        return BrokerClient(options.broker or self.enrolled.broker, tls=tls, connections=options.connections)
 
     def _start_participant(self, who: ParticipantId, one: Identity, client: BrokerClient, follower: Follower) -> None:
         origin = self.enrolled.origin
