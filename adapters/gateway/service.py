@@ -5,6 +5,7 @@ becomes of it, `status` tells. It works with the broker away, from what it knew 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import ssl
 import time
@@ -20,7 +21,7 @@ import structlog
 from adapters.client.answers import Held
 from adapters.client.broker import BrokerClient
 from adapters.client.errors import BrokerAwayError
-from adapters.gateway import drafting, enrol, imports, inbox, outbox, recall, subscribing
+from adapters.gateway import doctor, drafting, enrol, imports, inbox, outbox, recall, subscribing
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.draft import Draft
 from adapters.gateway.folder import Enrolled, Folder
@@ -37,6 +38,7 @@ from adapters.gateway.send import Backoff, Sender
 from adapters.gateway.status import (
     WAITING,
     Alarm,
+    Check,
     ImportReport,
     InboxItem,
     Kept,
@@ -138,6 +140,13 @@ class Gateway:
 
     async def start(self, client: BrokerClient | None = None) -> None:
         """Begin to follow, send and receive, over a `client` or by the options. With the broker away the rest works."""
+        client, follower = self._attach(client)
+        self._run("follow", self._follow)
+        for who, one in self._identities.items():
+            self._start_participant(who, one, client, follower)
+
+    def _attach(self, client: BrokerClient | None = None) -> tuple[BrokerClient, Follower]:
+        """Make what speaks to the broker, without beginning anything."""
         loop = asyncio.get_running_loop()
         options, origin = self.options, self.enrolled.origin
         client = self._client = client or self._connect()
@@ -147,7 +156,7 @@ class Gateway:
             return asyncio.run_coroutine_threadsafe(client.directory_file(name), loop).result(DIRECTORY_FILE_SECONDS)
 
         first = next(iter(self._identities.values()))
-        self._follower = Follower(
+        follower = self._follower = Follower(
             client=client,
             store=self.store,
             directories=DirectoryClient(
@@ -161,9 +170,7 @@ class Gateway:
             ),
             now_ms=self._now_ms,
         )
-        self._run("follow", self._follow)
-        for who, one in self._identities.items():
-            self._start_participant(who, one, client, self._follower)
+        return client, follower
 
     def _connect(self) -> BrokerClient:
         options = self.options
@@ -515,9 +522,27 @@ class Gateway:
             alarms=tuple(sorted(self._alarms.on)),
         )
 
-    async def poll(self) -> None:
-        """Look at the log once, now; raise what is wrong with it."""
-        await self._following().poll()
+    async def doctor(self) -> tuple[Check, ...]:
+        """Check every step from the keys to the practice notice, and name the one that is missing."""
+        return await doctor.check(
+            doctor.Patient(
+                folder=Folder(self.options.folder),
+                enrolled=self.enrolled,
+                identities=self._identities,
+                network=self.network,
+                on=self._alarms.on,
+                store=self.store,
+                now_ms=self._now_ms(),
+            )
+        )
+
+    async def look(self) -> tuple[Check, ...]:
+        """Look at the log once and check every step, without having been started and without sending anything."""
+        _, follower = self._attach()
+        # What is wrong with the log is an alarm by then, and among the checks.
+        with contextlib.suppress(Error):
+            await follower.poll()
+        return await self.doctor()
 
     # Enrolment
 
@@ -571,6 +596,18 @@ class Gateway:
         sender = self._senders.get(participant)
         if sender is not None:
             sender.wake()
+
+
+async def examine(options: GatewayOptions, passphrase: bytes) -> tuple[Check, ...]:
+    """Open a gateway that is not running, look at the log once, check it, and close it."""
+    try:
+        gateway = Gateway.open(options, passphrase)
+    except Error as error:
+        return (Check("keys", "missing", error.detail, error.hint),)
+    try:
+        return await gateway.look()
+    finally:
+        await gateway.stop()
 
 
 def _key(text: str | None, request: str, what: str) -> Key | None:
