@@ -37,12 +37,12 @@ class About:
         self._sender = sender
         self._rules = rules
         self._parties = parties
-        self._denials: dict[ParticipantId, Determination | None] = {sender.id: None}
+        self._denials: dict[ParticipantId, Determination | None] = {}
         self.sender = self._ask(Facts("publish", self._act, self._topic, self._label, sender, None))
         """The first denial of the sender's publishing it, or None."""
 
     def recipient(self, who: ParticipantId) -> Determination | None:
-        """Return the first denial of a recipient's receiving it, or None; a sender always has its own."""
+        """Return the first denial of a recipient's receiving it, or None."""
         try:
             return self._denials[who]
         except KeyError:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import orjson
 
+from broker.decisions import EVALUATOR
 from broker.trust import Trust
 from keys.log import merkle
 from schemas.delivery import Inclusion, RecipientPath, SealedShare, delivery_bytes
 from schemas.envelope import SealedNotice
-from schemas.ids import Kid, ParticipantId
+from schemas.ids import Kid, ParticipantId, role_of
 from schemas.record import Record
+from schemas.rules.builtin import UNEVALUABLE, refusal
 from schemas.rules.verdict import Determination
 from schemas.statement import Statement
 
@@ -49,7 +51,13 @@ def deliver(
 
 
 def may_receive(statement: Statement, recipient: ParticipantId, trust: Trust) -> Determination | None:
-    """Decide again whether a recipient may have a notice; return the first denial, or None."""
+    """Decide again whether a recipient may have a notice; return the first denial, or None.
+
+    Either may have left the directory meanwhile, where its State's role has expired: what cannot be evaluated is denied.
+    """
+    for name, who in (("sender", statement.sender), ("recipient", recipient)):
+        if who not in trust.parties:
+            return refusal(UNEVALUABLE, "network", EVALUATOR, role_of(who), lacking=name)
     return trust.decisions.about(statement, trust.parties[statement.sender]).recipient(recipient)
 
 

@@ -31,7 +31,7 @@ from keys.log.tiles import Tile
 from schemas.delivery import Inclusion
 from schemas.encoding import Time, from_seconds
 from schemas.errors import Error
-from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state
+from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state, role_of
 from schemas.leaf import EVENTS
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
@@ -237,8 +237,7 @@ class Serving:
     def _concerned(self, row: StatementRow) -> frozenset[Role]:
         directory = self.trust.directory
         owners = (directory.owner(kid) for kid in self._view_of_loop.holders(row.notice_id))
-        parties = self.trust.parties
-        return frozenset(parties[who].role for who in (row.sender, *owners) if who is not None)
+        return frozenset(role_of(who) for who in (row.sender, *owners) if who is not None)
 
     # Open acts, log, directory
 

@@ -17,11 +17,19 @@ from schemas.rules.facts import Party
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The newest sealing key in force of each participant, until a time (Unix ms) or a size of the ledger is reached."""
+    """The newest sealing key in force of each participant from a moment until a time (Unix ms) or an index is reached."""
 
     owners: Mapping[Kid, ParticipantId]
+    since: Moment
     until_ms: float
     until_index: float
+
+    def covers(self, moment: Moment) -> bool:
+        """Say whether nothing changes between the moment that this is of and another one."""
+        return (
+            self.since.received_at <= moment.received_at < self.until_ms
+            and self.since.index <= moment.index < self.until_index
+        )
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,8 @@ class Trust:
 
     def current(self, moment: Moment) -> Mapping[Kid, ParticipantId]:
         """Return, for each participant, its newest sealing key in force at a moment, as kid → participant."""
-        if self._current:
-            memo = self._current[0]
-            if moment.received_at < memo.until_ms and moment.index < memo.until_index:
-                return memo.owners
+        if self._current and self._current[0].covers(moment):
+            return self._current[0].owners
         memo = self._compute(moment)
         self._current[:] = [memo]
         return memo.owners
@@ -86,4 +92,4 @@ class Trust:
                     until_ms = min(until_ms, to_seconds(life.from_) * 1000)
                 if life.closed_at is not None and life.closed_at > moment.index:
                     until_index = min(until_index, life.closed_at)
-        return Current(owners, until_ms, until_index)
+        return Current(owners, moment, until_ms, until_index)

@@ -80,7 +80,7 @@ def seal_notice(statement: Statement, notice: Mapping[str, Json], recipients: Se
     """Seal a notice to its recipients and return the statement that says so, unsigned.
 
     `statement` carries everything but `sealed`; `notice` is the plaintext without its label; `recipients` are the newest
-    keys in force, the sender's own among them, one a participant. Raises `FormError` where the plaintext is not strict.
+    keys in force, the sender's own among them, one a participant. Raises as `encode_plaintext` does.
     """
     plaintext = encode_plaintext(statement, notice)
     content_key = ContentKey(os.urandom(32))
@@ -109,7 +109,12 @@ def open_act(statement: Statement) -> Unsigned:
 
 
 def encode_plaintext(statement: Statement, notice: Mapping[str, Json]) -> bytes:
-    """Return the padded plaintext: the label as first member, then the notice's, then spaces up to the Padmé length."""
+    """Return the padded plaintext: the label as first member, then the notice's, then spaces up to the Padmé length.
+
+    Raises `MalformedError` or `TooLargeError` where it is not strict, `FormError` where the notice brings a label itself.
+    """
+    if "label" in notice:
+        raise FormError("Must not be there: the label is the statement's.", pointer="/label")
     label = None if statement.label is None else statement.label.to_json()
     plaintext = orjson.dumps({"label": label, **notice})
     strict_json.parse(plaintext)

@@ -11,7 +11,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PublicKey
 
 from schemas import encoding
@@ -43,6 +43,9 @@ _SMALL_ORDER: Final = frozenset(
         "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
     )
 )
+
+# Scalars are multiples of the cofactor (RFC 7748 section 5), so any one of them shows a key of small order; it is no secret.
+_ANY_X25519: Final = X25519PrivateKey.from_private_bytes(bytes(32))
 
 _ED25519: Final = ("kty", "crv", "x")
 _AKP: Final = ("kty", "alg", "pub")
@@ -95,9 +98,18 @@ def read_hpke(value: Json, at: str) -> tuple[Kid, MLKEM768X25519PublicKey]:
 
 
 def load_hpke(raw: bytes, at: str = "") -> MLKEM768X25519PublicKey:
-    """Load a hybrid public key of 1,216 bytes; raise `FormError` where ML-KEM's modulus check fails (FIPS 203 7.2)."""
+    """Load a hybrid public key of 1,216 bytes; raise `FormError`.
+
+    Refused are an ML-KEM key that fails the modulus check (FIPS 203 section 7.2) and an X25519 key of small order: with
+    that one every exchange is zero, and sealing to it fails (RFC 9180 section 7.1.4), so that nobody could be written to.
+    """
     try:
         mlkem = MLKEM768PublicKey.from_public_bytes(raw[:ML_KEM_PUBLIC])
     except (ValueError, UnsupportedAlgorithm):
         raise FormError("Must be a valid ML-KEM-768 public key.", pointer=at) from None
-    return MLKEM768X25519PublicKey(mlkem, X25519PublicKey.from_public_bytes(raw[ML_KEM_PUBLIC:]))
+    x25519 = X25519PublicKey.from_public_bytes(raw[ML_KEM_PUBLIC:])
+    try:
+        _ANY_X25519.exchange(x25519)
+    except ValueError:
+        raise FormError("Must not have an X25519 key of small order.", pointer=at) from None
+    return MLKEM768X25519PublicKey(mlkem, x25519)

@@ -14,7 +14,7 @@ from keys.errors import VerificationError
 from keys.jwk import akp_jwk, ed25519_jwk, thumbprint
 from schemas import encoding
 from schemas.encoding import Members, b64decode, b64encode
-from schemas.errors import FormError, MalformedError
+from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Kid, kid
 from schemas.receipt import RECEIPT_TYP, REFUSAL_TYP, Receipt, Refusal
 from schemas.strict_json import Json
@@ -151,7 +151,7 @@ def verify_jws(token: str, typ: str, name: Kid, public: Ed25519PublicKey) -> byt
             raise VerificationError("Signed under another key.")
         public.verify(b64decode(signature), f"{protected}.{payload}".encode("ascii"))
         return b64decode(payload)
-    except (ValueError, MalformedError, InvalidSignature):
+    except (ValueError, MalformedError, TooLargeError, InvalidSignature):
         raise VerificationError("Not a valid compact JWS of this type.") from None
     except FormError as error:
         raise VerificationError(f"The protected header is wrong: {error.detail}") from None
