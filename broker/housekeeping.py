@@ -95,14 +95,23 @@ class Housekeeping:
             self._take(self._repository.renew_snapshot(now), now_ms)
             moved = True
         if now - self._timestamp_at >= TIMESTAMP_EVERY_S:
-            files = self._repository.renew_timestamp(now)
-            self._ledger.append(Append(objects=_objects(files)))
-            self._repository = replace(self._repository, files={**self._repository.files, **files})
-            self._timestamp_at = now
+            self.renew_timestamp(now_ms)
         return moved
+
+    def renew_timestamp(self, now_ms: int) -> None:
+        """Sign the directory's timestamp anew and keep it in the ledger."""
+        now = now_ms // 1000
+        files = self._repository.renew_timestamp(now)
+        self._ledger.append(Append(objects=_objects(files)))
+        self._repository = replace(self._repository, files={**self._repository.files, **files})
+        self._timestamp_at = now
 
     def follow(self, now_ms: int) -> None:
         """Erase what recalls have asked for, and offer again what new rules allow; called after each change."""
+        if self._directory.version < self._view.state.directory:
+            # A version's leaf is in the ledger, and a failure kept it from being taken over: its files are there too.
+            self._repository = replace(self._repository, files=directory_files(self._ledger))
+            self._directory = self._repository.load(now_ms // 1000)
         for notice_id in self._view.recalled_unerased():
             # A recall takes the corrections of what it recalls along.
             for child in self._view.children(notice_id):

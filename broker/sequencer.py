@@ -174,6 +174,8 @@ class Sequencer:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
         self._sign_after = 0.0
+        self._ended = False
+        self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Callable[[], None]] = []
 
     # --- called from the event loop ---
@@ -185,9 +187,10 @@ class Sequencer:
         self._examiner.start()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """Finish what is queued and end the thread, within a bound."""
+        """Finish what is queued and end the thread, within a bound; who comes later is turned away."""
         self._arrived.put(None)
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     @property
     def alive(self) -> bool:
@@ -208,21 +211,28 @@ class Sequencer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._demand_room()
         self._arrived.put(_Envelope(notice_id, data, answer))
-        return await answer
+        return await self._await(answer)
 
     async def call(self, run: Callable[[], T]) -> T:
         """Run a function in the ledger thread and return its result or raise its error."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._put(_Call(run, answer))
-        return cast("T", await answer)
-
-    def _put(self, job: _Call) -> None:
         self._demand_room()
-        self._jobs.put_nowait(job)
+        self._jobs.put_nowait(_Call(run, answer))
+        return cast("T", await self._await(answer))
+
+    async def _await(self, answer: "asyncio.Future[T]") -> T:
+        """Wait for an answer, and for no longer than there is a thread that could give it."""
+        self._waiting.add(answer)
+        try:
+            if self._ended and not answer.done():
+                raise _stopped()
+            return await answer
+        finally:
+            self._waiting.discard(answer)
 
     def _demand_room(self) -> None:
         if not self._thread.is_alive():
-            raise OverloadedError("The ledger thread has stopped.")
+            raise _stopped()
         # Half of the ledger's queue is left to what the examiner hands on.
         if self.backlog >= QUEUE // 2:
             raise OverloadedError("Too many requests are waiting for the ledger.")
@@ -230,15 +240,25 @@ class Sequencer:
     # --- the examiner: parses and verifies ahead, so that this overlaps with the ledger's writing ---
 
     def _examine(self) -> None:
-        while (job := self._arrived.get()) is not None:
-            moment = Moment(self._view.size, self._clock.now_ms())
-            examined = examine(job.data, job.notice_id, self.origin, self.trust, moment)
-            self._jobs.put(_Publish(examined, job.answer))
-        self._jobs.put(None)
+        try:
+            while (job := self._arrived.get()) is not None:
+                moment = Moment(self._view.size, self._clock.now_ms())
+                examined = examine(job.data, job.notice_id, self.origin, self.trust, moment)
+                self._jobs.put(_Publish(examined, job.answer))
+        finally:
+            self._jobs.put(None)
 
     # --- the ledger thread ---
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            # Also after an error that nobody foresaw: that ends the thread, and nobody may wait for it.
+            self._ended = True
+            _settle([(answer, _stopped()) for answer in list(self._waiting)])
+
+    def _serve(self) -> None:
         running = True
         while running:
             jobs = self._take()
@@ -282,6 +302,7 @@ class Sequencer:
 
     def _call(self, job: _Call) -> None:
         try:
+            self._catch_up()  # what it appends must not come before what a failure left between ledger and view
             result = job.run()
             self._after_change()
         except Exception as error:  # noqa: BLE001 - it is the caller's to see
@@ -292,8 +313,7 @@ class Sequencer:
     def _publish_chunk(self, jobs: Sequence[_Publish]) -> int:
         """Decide, append, apply, answer; return how many jobs were dealt with."""
         try:
-            if self.alarm is not None:
-                raise OverloadedError("The ledger is not the one that was signed.")
+            self.demand_sound()
             self._catch_up()
         except Error as error:
             _settle([(job.answer, error) for job in jobs])
@@ -344,7 +364,8 @@ class Sequencer:
             self._fail(error)
             _settle([(job.answer, error) for job, _ in decided])
             return
-        self.failure = None
+        if accepted or decisions:
+            self.failure = None
         _settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided])
 
     def _answer(self, outcome: Outcome, applied: Mapping[bytes, Applied]) -> Answer:
@@ -364,11 +385,21 @@ class Sequencer:
     def _receipt(self, index: LedgerIndex, record: Record, own: ReceiptDigests) -> str:
         return self._receipts.receipt(receipt_of(self.origin, index, record, own))
 
+    def demand_sound(self) -> None:
+        """Raise `OverloadedError` where the ledger is not the one that was signed: nothing may be appended to it."""
+        if self.alarm is not None:
+            raise OverloadedError("The ledger is not the one that was signed.")
+
     def _keep_house(self) -> None:
-        if self._housekeeping.due(self._clock.now_ms()):
+        now_ms = self._clock.now_ms()
+        if self.alarm is None and self._housekeeping.due(now_ms):
             self._catch_up()
-            if self._housekeeping.run(self._clock.now_ms()):
+            if self._housekeeping.run(now_ms):
                 self._after_change()
+            if self.failure is not None:
+                # Something is written, so that who looks at readiness need not wait for somebody to publish.
+                self._housekeeping.renew_timestamp(now_ms)
+                self.failure = None
 
     def _catch_up(self) -> None:
         """Apply what a failure left between ledger and view, or else nothing."""
@@ -377,7 +408,8 @@ class Sequencer:
             self._after_change()
 
     def _after_change(self) -> None:
-        self._housekeeping.follow(self._clock.now_ms())
+        if self.alarm is None:
+            self._housekeeping.follow(self._clock.now_ms())
         self.trust = self._housekeeping.trust()
 
     def _sign_when_due(self) -> None:
@@ -387,6 +419,8 @@ class Sequencer:
             self._sign()
 
     def _sign(self) -> None:
+        if self.alarm is not None:
+            return
         now_ms = self._clock.now_ms()
         size = self._view.size
         try:
@@ -422,6 +456,10 @@ def _settle(answers: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
             else:
                 future.set_result(answer)
 
-    loop = answers[0][0].get_loop()
-    if not loop.is_closed():
+    loop = answers[0][0].get_loop() if answers else None
+    if loop is not None and not loop.is_closed():
         loop.call_soon_threadsafe(deliver)
+
+
+def _stopped() -> OverloadedError:
+    return OverloadedError("The ledger thread has stopped.")

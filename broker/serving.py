@@ -10,7 +10,7 @@ from typing import Final
 
 from broker.clock import Clock
 from broker.deliver import Withheld, deliver
-from broker.housekeeping import Housekeeping
+from broker.housekeeping import Housekeeping, Uploaded
 from broker.http.service import (
     AuditedStatement,
     AuditPage,
@@ -282,9 +282,12 @@ class Serving:
         self, role: str, metadata: bytes, targets: Mapping[str, bytes], if_match: int
     ) -> DirectoryLeaf:
         """Take a role's signed metadata and targets into the directory; raise `Error`."""
-        uploaded = await self._sequencer.call(
-            lambda: self._housekeeping.upload_role(role, metadata, targets, if_match=if_match, now_ms=self.now_ms())
-        )
+
+        def upload() -> Uploaded:
+            self._sequencer.demand_sound()
+            return self._housekeeping.upload_role(role, metadata, targets, if_match=if_match, now_ms=self.now_ms())
+
+        uploaded = await self._sequencer.call(upload)
         return DirectoryLeaf(uploaded.version, uploaded.index)
 
     # Auditors
