@@ -14,7 +14,7 @@ from keys.errors import VerificationError
 from keys.log.note import verify_checkpoint
 from schemas.delivery import Delivery
 from schemas.envelope import Envelope, GrantedKeys
-from schemas.errors import Error, MalformedError
+from schemas.errors import Error, FormError, MalformedError
 from schemas.statement import Statement
 from tests.vectors import workshop
 from tests.vectors.bending import SUBSCRIPTION, grant
@@ -67,6 +67,12 @@ def test_a_plaintext_that_is_not_strict_is_not_sealed(notice: dict[str, object])
     statement = replace(Statement.parse(workshop.dumps(workshop.issue().said)), sealed=None)
     with pytest.raises(MalformedError):
         seal_notice(statement, notice, [directory().sealing(workshop.sealing("fr/customs").kid)])  # type: ignore[arg-type]
+
+
+def test_a_notice_cannot_bring_its_own_label() -> None:
+    statement = replace(Statement.parse(workshop.dumps(workshop.issue().said)), sealed=None)
+    with pytest.raises(FormError):
+        seal_notice(statement, {"label": None}, [directory().sealing(workshop.sealing("fr/customs").kid)])  # type: ignore[arg-type]
 
 
 def test_an_envelope_put_together_without_its_seal_is_refused() -> None:

@@ -88,6 +88,16 @@ def test_an_ml_kem_key_beyond_its_modulus_is_refused() -> None:
     assert refused.value.pointer == "/key"
 
 
+@pytest.mark.parametrize(
+    "u", [0, 1, P - 1, P, P + 1, 325606250916557431795983626356110631294008115727848805560023387167927233504]
+)
+def test_a_sealing_key_whose_x25519_half_is_of_small_order_is_refused(u: int) -> None:
+    """Every exchange with it would be zero, so nobody could seal to it."""
+    raw = b64decode(SealingKey(bytes(32)).jwk["pub"])
+    with pytest.raises(FormError):
+        read_hpke(akp_jwk("HPKE-9-KE", raw[:1184] + u.to_bytes(32, "little")), "/key")
+
+
 def test_the_thumbprint_is_of_the_required_members_alone() -> None:
     jwk = ed25519_jwk(bytes(31) + b"\x01")
     assert thumbprint({**jwk, "use": "sig", "alg": "Ed25519"}) == thumbprint(jwk)
