@@ -1,0 +1,81 @@
+"""`valise demo`: everything at once, with real processes, in less than half a minute."""
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+import typer
+
+from adapters.cli.terminal import terminal
+from adapters.demo import report
+from adapters.demo.ceremony import new_stage
+from adapters.demo.rows import choose
+from adapters.demo.scenario import Progress, Scenario
+from schemas.errors import Error
+
+app = typer.Typer(help="Show the whole exchange: three States, a broker that is killed, an audit.")
+
+_FOR_PEOPLE: Final = ("searched_bytes", "evidence_file", "sample")
+
+
+@app.callback(invoke_without_command=True)
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Seizures to import, .csv or .csv.gz; all of its rows.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, metavar="N", help="Import the first N rows only.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where everything is written; kept afterwards.", file_okay=False)
+    ] = None,
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave broker and gateways running.")] = False,
+) -> None:
+    """Start a broker and the gateways of three States, let real seizures travel, kill the broker, prove the record."""
+    chosen = choose(data, rows)
+    if state is not None and state.exists() and any(state.iterdir()):
+        raise Error("The folder is not empty.", problem="configuration", hint="Give --state a new folder.")
+    folder = Path(tempfile.mkdtemp(prefix="valise-demo-")) if state is None else state.absolute()
+    where = terminal()
+    where.say("This is a demonstration: its keys count nowhere else, its laws are illustrations.\n")
+    with _Bar(shown=not where.as_json and sys.stderr.isatty()) as bar:
+        scenario = Scenario(new_stage(folder), chosen, Progress(lambda text: where.say(f"• {text}"), bar.moved))
+        try:
+            outcome = asyncio.run(scenario.run(keep=keep))
+        except BaseException:
+            where.say(f"What was written, logs too, is in {folder}.")
+            raise
+    kept = state is not None or keep
+    if where.as_json:
+        where.json({name: value for name, value in asdict(outcome).items() if name not in _FOR_PEOPLE})
+    else:
+        report.show(outcome, folder if kept else None, scenario.addresses() if keep else {})
+    if not kept:
+        shutil.rmtree(folder)
+
+
+class _Bar:
+    """A bar of arrived notices, on a terminal only."""
+
+    def __init__(self, *, shown: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        columns = (TextColumn("  arrived"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bars = Bars(*columns, console=Console(stderr=True), transient=True, disable=not shown)
+        self._task = self._bars.add_task("arrived", total=None, visible=False)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def moved(self, done: int, of: int) -> None:
+        """Show how many notices have arrived, of how many."""
+        self._bars.update(self._task, completed=done, total=of, visible=done < of)

@@ -1,0 +1,93 @@
+"""Child processes of the demonstration: started, waited for by the address they write, killed and ended by their id."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from schemas.errors import Error
+
+START_SECONDS: Final = 40
+STOP_SECONDS: Final = 20
+_COMMAND: Final = (sys.executable, "-c", "from adapters.cli.main import main; main()")
+
+
+class DemoError(Error):
+    """A part of the demonstration did not do what it must."""
+
+    problem = "internal"
+
+
+class Service:
+    """One service that runs until it is told to stop, or killed; its talk goes to a log file."""
+
+    def __init__(self, name: str, arguments: Sequence[str], *, log: Path, address_file: Path) -> None:
+        self.name = name
+        self.starts = 0
+        self.address = ""
+        self._arguments = list(arguments)
+        self._log = log
+        self._address_file = address_file
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it has written where it listens; raise `DemoError`."""
+        self._address_file.unlink(missing_ok=True)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - one short fork, our own program
+                [*_COMMAND, *self._arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        self.starts += 1
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                raise DemoError(f"{self.name} ended with code {self._process.returncode}.", hint=f"See {self._log}.")
+            if self._address_file.exists():
+                self.address = _http(self._address_file.read_text().strip())
+                return
+            await asyncio.sleep(0.02)
+        raise DemoError(f"{self.name} did not start within {START_SECONDS} s.", hint=f"See {self._log}.")
+
+    def kill(self) -> None:
+        """End it with SIGKILL: no farewell, no flush."""
+        assert self._process is not None  # started
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end, and kill it if it does not."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        assert self._process is not None  # started
+        return self._process.pid
+
+
+async def command(arguments: Sequence[str], *, log: Path) -> bytes:
+    """Run one command of Valise to its end and return what it printed; raise `DemoError`."""
+    with log.open("ab") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *_COMMAND, *arguments, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, env=dict(os.environ)
+        )
+        output, _ = await process.communicate()
+    if process.returncode != 0:
+        raise DemoError(f"`valise {' '.join(arguments[:2])}` ended with {process.returncode}.", hint=f"See {log}.")
+    return output
+
+
+def _http(address: str) -> str:
+    return address if address.startswith("http") else f"http://{address}"
