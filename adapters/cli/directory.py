@@ -38,6 +38,7 @@ from schemas.rules.network import default_network, parse_network
 app = typer.Typer(help="Found a directory, enrol participants, look them up.", no_args_is_help=True)
 
 ROOT_KEY: Final = "root"
+FOUNDING: Final = "founding"
 UpdateFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The update, such as fr.update.json.", exists=True, dir_okay=False)
 ]
@@ -71,8 +72,10 @@ def init(
     holders = [_holder(out / f"root-{n}", file) for n, file in enumerate(root_passphrase_file, 1)]
     founded = founding.found(operator, holders, roles, rules, threshold=threshold, now=_now())
     deployment = Deployment(operator.origin, broker, founded.root)
-    durable.write(out / "root.json", founded.root)
-    durable.write(out / "founding.json", founded.encode())
+    for name, data in founded.files().items():
+        path = out / FOUNDING / name
+        durable.make_folder(path.parent)
+        durable.write(path, data)
     durable.write(out / "deployment.json", deployment.encode())
     terminal().record(
         {
@@ -80,7 +83,7 @@ def init(
             "fingerprint": deployment.fingerprint,
             "threshold": f"{threshold} of {len(holders)}",
             "roles": [keys.role for keys in roles],
-            "founding": str(out / "founding.json"),
+            "founding": str(out / FOUNDING),
             "deployment": str(out / "deployment.json"),
         },
         shown=[

@@ -1,7 +1,8 @@
 """The root ceremony: root holders' keys, the first root and targets, the delegations to States (design: access).
 
-The operator gives the public halves of its keys in `broker-public.json` and gets the ceremony's outcome as one file; it
-takes part in no signature of the root. Bytes in and out; custody and files are the command's business.
+The operator gives the public halves of its keys in `broker-public.json` (`broker init` writes it) and gets the ceremony's
+outcome as a folder of files; it takes part in no signature of the root. Bytes in and out; custody and files are the
+command's business.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,37 +13,38 @@ from keys.directory import edit
 from keys.directory.ceremony import Ceremony, RoleKeys, TufKey, TufPublic, first_targets
 from keys.directory.log_target import LogTarget
 from keys.directory.metadata import LOG_TARGET, NETWORK_TARGET
-from schemas import encoding, ids, strict_json
-from schemas.encoding import Members, b64encode
+from schemas import encoding, strict_json
+from schemas.encoding import Members
 from schemas.errors import FormError
 from schemas.ids import Origin
-from schemas.strict_json import Json
 
-OPERATOR_TYP: Final = "valise-broker-public/1"
-TYP: Final = "valise-founding/1"
-_OPERATOR: Final = ("v", "typ", "origin", "snapshot", "timestamp", "log")
+TYP: Final = "valise-broker/1"
+ROOT: Final = "1.root.json"
+TARGETS: Final = "1.targets.json"
+_OPERATOR: Final = ("v", "typ", "log", "snapshot", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
     """What a broker shows of its keys: those of snapshot and timestamp, and the target `network/log.json`."""
 
-    origin: Origin
+    log: LogTarget
     snapshot: TufPublic
     timestamp: TufPublic
-    log: LogTarget
+
+    @property
+    def origin(self) -> Origin:
+        """Return the log's origin."""
+        return self.log.keys.origin
 
     @classmethod
     def parse(cls, data: bytes) -> "Operator":
         """Read `broker-public.json`; raise `MalformedError` or `FormError`."""
         m = Members(strict_json.parse(data), _OPERATOR)
         m.fixed("v", 1)
-        m.fixed("typ", OPERATOR_TYP)
-        log = LogTarget.parse(_object(m, "log"))
-        origin = m.matching("origin", ids.origin)
-        if log.keys.origin != origin:
-            raise FormError("Must be the log's origin.", pointer="/origin")
-        return cls(origin, TufPublic.parse(_object(m, "snapshot")), TufPublic.parse(_object(m, "timestamp")), log)
+        m.fixed("typ", TYP)
+        log, snapshot, timestamp = (_object(m, name) for name in _OPERATOR[2:])
+        return cls(LogTarget.parse(log), TufPublic.parse(snapshot), TufPublic.parse(timestamp))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +55,9 @@ class Founded:
     targets: bytes
     network: Mapping[str, bytes]
 
-    def encode(self) -> bytes:
-        """Return the file for the operator: the broker begins its directory with it."""
-        network: dict[str, Json] = {path: b64encode(data) for path, data in self.network.items()}
-        return encoding.encode(
-            {
-                "v": 1,
-                "typ": TYP,
-                "root": b64encode(self.root),
-                "targets": b64encode(self.targets),
-                "network": network,
-            }
-        )
+    def files(self) -> dict[str, bytes]:
+        """Return the files that a broker begins its directory with, by name."""
+        return {ROOT: self.root, TARGETS: self.targets, **self.network}
 
 
 def found(

@@ -1,0 +1,54 @@
+"""Tables in: each row of a CSV file becomes a notice, and what could not be read is reported row by row."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from adapters.gateway.http import body, openapi
+from adapters.gateway.http.auth import Caller, Served
+from adapters.gateway.http.documents import ImportDocument
+from adapters.gateway.http.notices import reply
+from adapters.gateway.http.parameters import EachOnce, ImportQuery
+from schemas.limits import LIMITS
+
+router = APIRouter()
+
+_TABLE: Final = (
+    "COUNTRY;PLACE;SEIZURE_DATE;DRUG_NAME;AMOUNT;DRUG_UNIT\nKazakhstan;Almaty;2014-03-02;Heroin;1.5;Kilogram\n"
+)
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string", "format": "binary"}, "example": _TABLE},
+            "application/gzip": {"schema": {"type": "string", "format": "binary"}, "example": "(gzip of such a table)"},
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/imports",
+    operation_id="importTable",
+    summary="Import a table of seizures",
+    response_class=Response,
+    status_code=202,
+    responses=openapi.responses(
+        {
+            200: openapi.answer(ImportDocument, "What would be imported; nothing was sent."),
+            202: openapi.answer(ImportDocument, "What was imported; the notices are kept and on their way."),
+        },
+        *openapi.CALLER,
+        *("invalid-form", "too-large", "unsupported-media-type", "request-timeout", "import"),
+        "storage-full",
+    ),
+    openapi_extra={**openapi.SECURED, **_BODY},
+    dependencies=[EachOnce],
+)
+async def import_table(
+    query: Annotated[ImportQuery, Query()], request: Request, caller: Caller, service: Served
+) -> Response:
+    """Import a table, plain or gzip: the same file again makes nothing new."""
+    data = await body.read(request, types=body.TABLES, limit=LIMITS.import_file, seconds=body.UPLOAD_SECONDS)
+    report = await service.import_table(caller, data, query.name, dry_run=query.dry_run, routes=query.routes)
+    return reply(ImportDocument.model_validate(report), 200 if query.dry_run else 202)

@@ -1,0 +1,118 @@
+"""What the routes ask of the gateway. `adapters.gateway.service.Gateway` has it; tests have one of their own."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
+from adapters.gateway.status import (
+    Alarm,
+    Check,
+    ImportReport,
+    InboxItem,
+    Kept,
+    NoticeStatus,
+    Preview,
+    Readiness,
+    State,
+    Subscribed,
+)
+from schemas.ids import NoticeId, ParticipantId, Pattern
+
+
+class Service(Protocol):
+    """A gateway. Every call raises `Error` for what it refuses."""
+
+    @property
+    def participants(self) -> Sequence[ParticipantId]:
+        """Return whom the gateway serves."""
+        ...
+
+    async def accept(
+        self, participant: ParticipantId, request: NoticeRequest, idempotency_key: str | None = None
+    ) -> Kept:
+        """Keep a notice durably."""
+        ...
+
+    async def wait_outcome(
+        self, participant: ParticipantId, notice_id: NoticeId, seconds: float
+    ) -> NoticeStatus | None:
+        """Return the status once it does not wait any more, or after some seconds; None where there is none."""
+        ...
+
+    async def status(self, participant: ParticipantId, notice_id: NoticeId) -> NoticeStatus | None:
+        """Return what became of a notice, None where there is none."""
+        ...
+
+    async def statuses(
+        self, participant: ParticipantId, *, after: int, limit: int, state: State | None
+    ) -> tuple[Sequence[NoticeStatus], int]:
+        """Return a page of statuses and the next cursor."""
+        ...
+
+    async def preview(self, participant: ParticipantId, request: NoticeRequest) -> Preview:
+        """Say what would happen."""
+        ...
+
+    async def recall(
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: RecallRequest,
+        idempotency_key: str | None = None,
+    ) -> Kept:
+        """Take a notice back."""
+        ...
+
+    async def correct(
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: CorrectionRequest,
+        idempotency_key: str | None = None,
+    ) -> Kept:
+        """Send a corrected text."""
+        ...
+
+    async def inbox(
+        self, participant: ParticipantId, *, after: int, limit: int, unacknowledged: bool
+    ) -> tuple[Sequence[InboxItem], int]:
+        """Return a page of the inbox and the next cursor."""
+        ...
+
+    async def inbox_item(self, participant: ParticipantId, notice_id: NoticeId) -> InboxItem | None:
+        """Return one notice of the inbox, None where there is none."""
+        ...
+
+    async def acknowledge(self, participant: ParticipantId, notices: tuple[NoticeId, ...]) -> Sequence[NoticeId]:
+        """Say that notices were read; return those that were not acknowledged before."""
+        ...
+
+    async def subscriptions(self, participant: ParticipantId) -> Sequence[Subscribed]:
+        """Return what the participant is subscribed to."""
+        ...
+
+    async def subscribe(self, participant: ParticipantId, patterns: tuple[Pattern, ...]) -> Sequence[Kept]:
+        """Subscribe to these patterns and no others."""
+        ...
+
+    async def unsubscribe(self, participant: ParticipantId, pattern: Pattern) -> Kept | None:
+        """End one subscription; return None where there is none."""
+        ...
+
+    async def import_table(
+        self, participant: ParticipantId, data: bytes, name: str, *, dry_run: bool, routes: bool
+    ) -> ImportReport:
+        """Turn a table's rows into notices."""
+        ...
+
+    async def doctor(self) -> Sequence[Check]:
+        """Look at every step from the keys to a receipt."""
+        ...
+
+    async def alarms(self) -> Sequence[Alarm]:
+        """Return what a person must see."""
+        ...
+
+    def readiness(self) -> Readiness:
+        """Say whether the gateway serves."""
+        ...
