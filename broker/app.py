@@ -15,7 +15,7 @@ import structlog
 
 from broker.clock import Clock, SystemClock
 from broker.housekeeping import Housekeeping, directory_files, directory_object
-from broker.init import KEYS, LEDGER, BrokerKeys, demand_own_log, public_of, repository_of
+from broker.init import KEYS, LEDGER, BrokerKeys, BrokerPublic, demand_own_log, public_of, repository_of
 from broker.ledger.port import Append, Ledger
 from broker.ledger.signer import CheckpointSigner
 from broker.ledger.sqlite import SqliteLedger
@@ -52,37 +52,36 @@ def open_broker(settings: Settings, passphrase: bytes, clock: Clock | None = Non
         raise ConfigurationError("The folder is another origin's.", pointer="/origin")
     keys = BrokerKeys.open(FileCustody(folder / KEYS, passphrase))
     with ExitStack() as opened:
-        ledger = SqliteLedger(folder / LEDGER, public.origin)
-        opened.callback(ledger.close)
-        view = View(folder / VIEW, public.origin)
-        opened.callback(view.close)
-        view.catch_up(ledger, _progress())
-        signer = CheckpointSigner(keys.log, folder / SIGNER)
-        opened.callback(signer.close)
-        signer.check(view.size, view.root)
-        files = directory_files(ledger)
-        if not files:
-            raise ConfigurationError(
-                "No directory is installed.",
-                pointer="/state",
-                hint="Run `valise broker install` with the ceremony's files.",
-            )
-        now_ms = clock.now_ms()
-        repository = renewed(repository_of(files, keys), ledger, now_ms // 1000)
-        housekeeping = Housekeeping(public.origin, ledger, view, repository, now_ms=now_ms)
-        demand_own_log(housekeeping.trust().directory.log, public)
-        sequencer = Sequencer(
-            public.origin,
-            ledger,
-            view,
-            signer=signer,
-            receipts=keys.receipts,
-            housekeeping=housekeeping,
-            clock=clock,
+        serving = _compose(opened, folder, public, keys, clock)
+        kept = opened.pop_all()
+    return Broker(serving, Telemetry(serving.figures), kept.close)
+
+
+def _compose(opened: ExitStack, folder: Path, public: BrokerPublic, keys: BrokerKeys, clock: Clock) -> Serving:
+    """Open everything in the order of trust; what `opened` holds is closed in the opposite one."""
+    ledger = SqliteLedger(folder / LEDGER, public.origin)
+    opened.callback(ledger.close)
+    view = View(folder / VIEW, public.origin)
+    opened.callback(view.close)
+    view.catch_up(ledger, _progress())
+    signer = CheckpointSigner(keys.log, folder / SIGNER)
+    opened.callback(signer.close)
+    signer.check(view.size, view.root)
+    files = directory_files(ledger)
+    if not files:
+        raise ConfigurationError(
+            "No directory is installed.",
+            pointer="/state",
+            hint="Run `valise broker install` with the ceremony's files.",
         )
-        serving = Serving(sequencer, housekeeping, view, clock)
-        return Broker(serving, Telemetry(serving.figures), opened.pop_all().close)
-    raise AssertionError("unreachable: the block above returns or raises")
+    now_ms = clock.now_ms()
+    repository = renewed(repository_of(files, keys), ledger, now_ms // 1000)
+    housekeeping = Housekeeping(public.origin, ledger, view, repository, now_ms=now_ms)
+    demand_own_log(housekeeping.trust().directory.log, public)
+    sequencer = Sequencer(
+        public.origin, ledger, view, signer=signer, receipts=keys.receipts, housekeeping=housekeeping, clock=clock
+    )
+    return Serving(sequencer, housekeeping, view, clock)
 
 
 def renewed(repository: Repository, ledger: Ledger, now: int) -> Repository:

@@ -40,17 +40,9 @@ def examine(folder: Path, *, full: bool = True, progress: Callable[[int, int], N
         if (folder / VIEW).exists():
             view = ViewReader(folder / VIEW, ledger.reader())
             opened.callback(view.close)
-        return _json(
-            fsck(
-                ledger,
-                now_ms=time.time_ns() // 1_000_000,
-                head=_head(folder),
-                view=view,
-                full=full,
-                progress=progress,
-            )
-        )
-    raise AssertionError("unreachable: the block above returns or raises")
+        now_ms = time.time_ns() // 1_000_000
+        report = fsck(ledger, now_ms=now_ms, head=_head(folder), view=view, full=full, progress=progress)
+    return _json(report)
 
 
 def _head(folder: Path) -> Checkpoint | None:

@@ -32,6 +32,7 @@ METRICS_ADDRESS: Final = "metrics-address"
 KEEP_ALIVE_SECONDS: Final = 65
 BACKLOG: Final = 2048
 SOCKET_MODE: Final = 0o660
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger("broker")
 
@@ -90,18 +91,19 @@ async def _serve(settings: Settings, broker: Broker, ready: Callable[[str, str |
     side = _server(MetricsApp(broker.telemetry), settings, _nothing, None)
     await serving.start()
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(main.serve([service.socket]))
-            if metrics is not None:
-                tasks.create_task(side.serve([metrics.socket]))
-            _on_signals(main, side)
-            await main.listening.wait()
-            if metrics is not None:
-                await side.listening.wait()
-            write_address(folder / ADDRESS, service)
-            write_address(folder / METRICS_ADDRESS, metrics)
-            log.info("broker.started", address=service.address, size=serving.size)
-            ready(service.address, None if metrics is None else metrics.address)
+        with _ending_on_signals(main, side):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(main.serve([service.socket]))
+                if metrics is not None:
+                    tasks.create_task(side.serve([metrics.socket]))
+                await main.listening.wait()
+                if metrics is not None:
+                    await side.listening.wait()
+                log.info("broker.started", address=service.address, size=serving.size)
+                ready(service.address, None if metrics is None else metrics.address)
+                write_address(folder / METRICS_ADDRESS, metrics)
+                # The last thing that happens: whoever waits for this file finds all else in its place.
+                write_address(folder / ADDRESS, service)
     finally:
         for name in (ADDRESS, METRICS_ADDRESS):
             with suppress(OSError):
@@ -135,15 +137,23 @@ def _nothing() -> None:
     """Do nothing: nobody waits for metrics."""
 
 
-def _on_signals(*servers: _Server) -> None:
+@contextmanager
+def _ending_on_signals(*servers: _Server) -> Iterator[None]:
+    """Tell the servers to end when a signal comes, and not to wait when a second one does."""
+
     def end() -> None:
         for server in servers:
             server.force_exit = server.should_exit
             server.should_exit = True
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         loop.add_signal_handler(number, end)
+    try:
+        yield
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 def tls_context(tls: Tls) -> ssl.SSLContext | None:

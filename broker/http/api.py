@@ -10,8 +10,8 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount, Route, Router
-from starlette.types import ASGIApp
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from broker.http import audit, directory, feed, health, log, notices, openapi, problems, publish
 from broker.http.edge import Edge, request_id
@@ -41,7 +41,28 @@ def create_api(service: Service, telemetry: Telemetry) -> ASGIApp:
 
     app.add_api_route("/openapi.json", document, name="openapi", include_in_schema=False)
     endpoint = Route(publish.PATH, PublishEndpoint(service, telemetry), methods=["PUT"])
-    return Edge(Router([endpoint, Mount("", app)], redirect_slashes=False), telemetry)
+    return Edge(_Front(endpoint, app), telemetry)
+
+
+class _Front:
+    """Publishing to its own route, everything else to the framework.
+
+    A `Router` would answer by itself, in plain text, for addresses that no pattern of its matches (line breaks in them).
+    """
+
+    def __init__(self, endpoint: Route, otherwise: ASGIApp) -> None:
+        self._endpoint = endpoint
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["method"] == "PUT":
+            match, found = self._endpoint.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                await self._endpoint.handle(scope, receive, send)
+                return
+        await self._otherwise(scope, receive, send)
 
 
 def describe(app: FastAPI) -> openapi.Node:

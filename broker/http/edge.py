@@ -32,8 +32,7 @@ class Edge:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            raise RuntimeError("Only HTTP is served; lifespan and WebSocket are switched off.")
         status = 0
         began = self._clock()
 

@@ -56,8 +56,6 @@ class MetricsApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            return
         if scope["path"] != "/metrics":
             response = problems.problem(Error("Only /metrics is served here.", problem="not-found"))
         elif scope["method"] != "GET":
