@@ -353,7 +353,7 @@ class Sequencer:
                 position = self._ledger.append(Append(entries, decisions=decisions))
                 # --- the commit point: from here on the accepted statements are published ---
                 items = [(position + number, entry.record, entry.body) for number, entry in enumerate(entries)]
-                results = self._view.apply(items)
+                results = self._view.apply(items, [outcome.statement for outcome in accepted])
                 applied = {
                     outcome.record.leaf.digest: result for outcome, result in zip(accepted, results, strict=True)
                 }
