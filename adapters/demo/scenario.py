@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -86,6 +87,18 @@ class Scenario:
     async def run(self, *, keep: bool) -> Outcome:
         """Tell the whole story; end every process, unless they are to be kept."""
         begun = time.monotonic()
+        async with self.stage_set(keep=keep):
+            await self._travel()
+            marker = await self._deny()
+            await self._settle()
+            await self._verify()
+            await self._search(marker)
+        self.outcome.seconds = round(time.monotonic() - begun, 2)
+        return self.outcome
+
+    @asynccontextmanager
+    async def stage_set(self, *, keep: bool = False) -> AsyncIterator[Mapping[str, Agency]]:
+        """Hold the ceremony, start everything, subscribe; yield the agencies; end every process unless it is kept."""
         durable.make_folder(self._logs)
         connector = aiohttp.TCPConnector(limit=32)
         timeout = aiohttp.ClientTimeout(total=300)
@@ -94,16 +107,10 @@ class Scenario:
                 await self._found()
                 await self._start_gateways(session)
                 await self._subscribe()
-                await self._travel()
-                marker = await self._deny()
-                await self._settle()
-                await self._verify()
-                await self._search(marker)
+                yield self._agencies
         finally:
             if not keep:
                 await self.stop()
-        self.outcome.seconds = round(time.monotonic() - begun, 2)
-        return self.outcome
 
     async def stop(self) -> None:
         """End every process."""
@@ -190,10 +197,7 @@ class Scenario:
 
     async def _travel(self) -> None:
         out = self.outcome
-        sender = self._agencies[SENDER]
-        report = await sender.call(
-            "POST", f"/v1/imports?name={self._rows.name}", data=self._rows.data, headers=self._rows_type()
-        )
+        report = await self.import_rows()
         out.rows_read, out.rows_imported = report["rows_read"], report["rows_imported"]
         out.rows_refused = report["rows_refused"]
         self._progress.say(
@@ -203,6 +207,11 @@ class Scenario:
         await self._until(expected // 3, expected)
         await self._kill_broker()
         await self._until(expected, expected)
+
+    async def import_rows(self) -> dict[str, Any]:
+        """Post the table to the sender's gateway and return its report."""
+        path = f"/v1/imports?name={self._rows.name}"
+        return dict(await self._agencies[SENDER].call("POST", path, data=self._rows.data, headers=self._rows_type()))
 
     def _rows_type(self) -> dict[str, str]:
         return {"Content-Type": "application/gzip" if self._rows.name.endswith(".gz") else "text/csv"}

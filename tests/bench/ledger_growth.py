@@ -1,0 +1,194 @@
+"""What an append, a feed page and a proof cost at 10⁵ leaves beside 10³, in one interleaved run; and how long a start takes.
+
+    python tests/bench/ledger_growth.py [--leaves N] [--json FILE]
+
+The ledger and its view alone, on made-up notices of two recipients: no signatures, no HTTP. Medians of seven rounds.
+"""
+
+import argparse
+import importlib.util
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from broker.ledger.port import Append, Decision
+from broker.ledger.sqlite import SqliteLedger
+from broker.view.store import View
+from schemas.statement import Statement
+
+MADE = Path(__file__).parents[1] / "unit" / "broker" / "ledger" / "made_records.py"
+SMALL = 1_000
+ROUNDS = 7
+BATCH = 50
+GROWTH = 1.2
+START_S = 2.0
+BODY = 2_048
+
+
+def load_made():
+    """Return the module of made-up records."""
+    spec = importlib.util.spec_from_file_location("valise_made_records", MADE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Store:
+    """A ledger and a view of some leaves."""
+
+    def __init__(self, made, folder, leaves):
+        folder.mkdir()
+        self.made, self.folder, self.leaves = made, folder, leaves
+        self.maker = made.Maker(leaves)
+        self.ledger = SqliteLedger(folder / "ledger.sqlite", made.ORIGIN)
+        self.view = View(folder / "view.sqlite", made.ORIGIN)
+        self.view.catch_up(self.ledger)
+        self.proof = self.maker.random.randbytes(5_200)  # as long as one with two signatures
+        while self.view.size < leaves:
+            self.publish(self.entries(min(500, leaves - self.view.size)))
+        self.reader = self.view.reader()
+
+    def entries(self, count):
+        """Return notices to two recipients of many, a tenth of them to the one whose feed is read."""
+        made = []
+        for _ in range(count):
+            number = self.maker.random.randrange(10)
+            who = "de/police" if number == 0 else f"s{number}/agency"
+            body = self.maker.body(("fr/customs", who), BODY)
+            made.append(self.maker.entry_of(self.maker.statement(), body, self.proof))
+        return made
+
+    def publish(self, entries):
+        """Append and apply as the ledger thread does, the statements having been parsed before."""
+        statements = [Statement.parse(entry.record.document) for entry in entries]
+        decisions = tuple(Decision("2026-01-01", bytes(300)) for _ in entries)
+        begin = time.perf_counter()
+        position = self.ledger.append(Append(tuple(entries), decisions=decisions))
+        items = [(position + n, entry.record, entry.body) for n, entry in enumerate(entries)]
+        self.view.apply(items, statements)
+        return (time.perf_counter() - begin) / len(entries) * 1e6
+
+    def single(self):
+        return statistics.median(self.publish([entry]) for entry in self.entries(60))
+
+    def batch(self):
+        return statistics.median(self.publish(self.entries(BATCH)) for _ in range(8))
+
+    def page(self):
+        """Read a page of 100 from the feed's last thousand, each offer with its row and proof, as a delivery needs them."""
+        size = self.view.size
+        begin = time.perf_counter()
+        offers = self.reader.offers([self.made.kid_of("de/police")], "de/police", size - 1000, 100, None, size)
+        for offer in offers:
+            row = self.reader.by_index(offer.index)
+            self.reader.record(offer.index)
+            self.reader.body(row)
+            self.reader.inclusion(offer.index, size)
+        return (time.perf_counter() - begin) / len(offers) * 1e6
+
+    def poll(self):
+        """Ask for news where there are none."""
+        size, kid = self.view.size, self.made.kid_of("de/police")
+        begin = time.perf_counter()
+        for _ in range(50):
+            self.reader.offers([kid], "de/police", size, 100, None, size)
+        return (time.perf_counter() - begin) / 50 * 1e6
+
+    def prove(self):
+        """Prove leaves of a size that was not asked for before."""
+        size = self.view.size - self.maker.random.randrange(50)
+        begin = time.perf_counter()
+        for _ in range(50):
+            self.reader.inclusion(self.maker.random.randrange(size), size)
+        return (time.perf_counter() - begin) / 50 * 1e6
+
+    def start(self):
+        """Open view and ledger again as a start does."""
+        self.close()
+        begin = time.perf_counter()
+        self.ledger = SqliteLedger(self.folder / "ledger.sqlite", self.made.ORIGIN)
+        self.view = View(self.folder / "view.sqlite", self.made.ORIGIN)
+        self.view.catch_up(self.ledger)
+        self.view.root(self.view.size)
+        seconds = time.perf_counter() - begin
+        self.reader = self.view.reader()
+        return seconds
+
+    def rebuild(self):
+        """Return leaves a second of a rebuild from nothing."""
+        view = View(self.folder / "another.sqlite", self.made.ORIGIN)
+        begin = time.perf_counter()
+        view.catch_up(self.ledger)
+        rate = view.size / (time.perf_counter() - begin)
+        view.close()
+        return rate
+
+    def close(self):
+        self.reader.close()
+        self.view.close()
+        self.ledger.close()
+
+
+def figures(small, large):
+    """Yield the bench's rows: medians of interleaved rounds, the large store's beside the small one's."""
+    for name, goal in (("single", GROWTH), ("batch", GROWTH), ("page", GROWTH), ("poll", GROWTH), ("prove", GROWTH)):
+        rounds = [(getattr(small, name)(), getattr(large, name)()) for _ in range(ROUNDS)]
+        beside, value = (statistics.median(column) for column in zip(*rounds, strict=True))
+        ratio = statistics.median(b / a for a, b in rounds)
+        yield {
+            "name": f"ledger {name} at {large.leaves} leaves",
+            "value": round(value, 1),
+            "unit": "µs",
+            "ratio": round(ratio, 3),
+            "beside": f"{round(beside, 1)} µs at {small.leaves}",
+            "goal": f"<= {goal} x",
+            "holds": ratio <= goal,
+        }
+    seconds = statistics.median(large.start() for _ in range(5))
+    yield {
+        "name": f"start of ledger and view with {large.leaves} leaves",
+        "value": round(seconds, 4),
+        "unit": "s",
+        "ratio": None,
+        "beside": None,
+        "goal": f"<= {START_S} s",
+        "holds": seconds <= START_S,
+    }
+    yield {
+        "name": f"rebuild of the view from {large.leaves} leaves",
+        "value": round(large.rebuild()),
+        "unit": "leaves/s",
+        "ratio": None,
+        "beside": None,
+        "goal": None,
+        "holds": True,
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--leaves", type=int, default=100_000)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--folder", type=Path, help="where to keep the ledgers meanwhile (1 GB for 100,000 leaves)")
+    args = parser.parse_args()
+    made = load_made()
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        print(f"making ledgers of {SMALL} and {args.leaves} leaves ...", file=sys.stderr)
+        small, large = Store(made, Path(folder) / "small", SMALL), Store(made, Path(folder) / "large", args.leaves)
+        rows = []
+        for row in figures(small, large):
+            rows.append(row)
+            ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f} x {row['beside']}"
+            print(f"{row['name']:<44}{row['value']:>12} {row['unit']:<9}{ratio:<28}{row['goal'] or ''}", flush=True)
+        small.close()
+        large.close()
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return 0 if all(row["holds"] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
