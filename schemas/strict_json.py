@@ -15,7 +15,9 @@ from schemas.limits import LIMITS
 Json = dict[str, "Json"] | list["Json"] | str | int | bool | None
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and a string that does not end is taken to the end: else a megabyte of escaped quotation marks, each of
+# which might begin a string, would be scanned once for each.
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 class _RefusalError(ValueError):

@@ -70,7 +70,7 @@ def strict_object(data: bytes) -> dict[str, Any]:
         raise Refused("unverified", "not UTF-8") from error
     need(not text.startswith("\ufeff"), "unverified", "a byte order mark")
     depth = deepest = 0
-    for sign in re.sub(r'"(?:[^"\\]|\\.)*"', "", text, flags=re.DOTALL):
+    for sign in re.sub(r'"(?:[^"\\]++|\\.)*+"?', "", text, flags=re.DOTALL):
         depth += (sign in "[{") - (sign in "]}")
         deepest = max(deepest, depth)
     need(deepest <= 32, "unverified", "nested too deep")
