@@ -1,6 +1,7 @@
 """Hypothesis strategies for the types of the wire: whatever the forms allow, and nothing else."""
 
 import base64
+from uuid import UUID
 
 from hypothesis import strategies as st
 
@@ -26,13 +27,20 @@ def b64(length: int) -> st.SearchStrategy[B64]:
     )
 
 
-names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,12}", fullmatch=True)
+_ALPHANUMERIC = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def text(first: str, others: str, most: int) -> st.SearchStrategy[str]:
+    return st.tuples(st.sampled_from(first), st.text(others, max_size=most)).map("".join)
+
+
+names = text(_ALPHANUMERIC, _ALPHANUMERIC + "-", 12)
 codes = names.map(Code)
 integers = st.integers(0, 2**53 - 1)
 times = st.datetimes().map(lambda moment: Time(moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")))
 kids = b64(32).map(Kid)
-origins = st.from_regex(r"[a-z][a-z0-9./-]{0,30}", fullmatch=True).map(Origin)
-states = st.from_regex(r"[a-z]{2}", fullmatch=True)
+origins = text(_ALPHANUMERIC[:26], _ALPHANUMERIC + "./-", 30).map(Origin)
+states = st.text(_ALPHANUMERIC[:26], min_size=2, max_size=2)
 participants = st.one_of(
     st.tuples(states, names).map("/".join),
     st.tuples(st.just("int"), names, names).map("/".join),
@@ -41,8 +49,8 @@ participants = st.one_of(
 topics = st.tuples(names, names).map(".".join).map(Topic)
 halves = st.one_of(st.just("*"), names)
 patterns = st.tuples(halves, halves).map(".".join).map(Pattern)
-notice_ids = st.from_regex(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", fullmatch=True).map(
-    NoticeId
+notice_ids = st.integers(0, 2**128 - 1).map(
+    lambda bits: NoticeId(str(UUID(int=bits & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0b10 << 62)))
 )
 
 
