@@ -123,18 +123,35 @@ def _apply(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
     """Let a recall or correction act on what it is about, and what came late be acted on by those that came before."""
     statement = item.statement
     if statement.act in ("recall", "correct") and statement.ref is not None:
-        about = _find(tx, participant, statement.ref)
-        if about is not None and about[1] == statement.sender:
-            _mark(tx, about[0], statement.act, statement.notice_id)
-    for seq, act, name in tx.connection.execute(
-        "SELECT seq, act, notice_id FROM inbox WHERE participant = ? AND ref = ? AND act IN ('recall', 'correct')"
-        " AND state <> 'unverified' ORDER BY seq",
-        (participant, statement.notice_id),
+        _act(tx, participant, statement.act, statement.sender, statement.ref, statement.notice_id)
+    # What was held and is released late may be recalled already, it or what it corrects.
+    for act, by, about in tx.connection.execute(
+        "SELECT act, notice_id, ref FROM inbox WHERE participant = ? AND state <> 'unverified'"
+        " AND (act = 'recall' AND ref IN (?, ?) OR act = 'correct' AND ref = ?) ORDER BY seq",
+        (participant, statement.notice_id, statement.ref, statement.notice_id),
     ).fetchall():
-        if _sender(tx, participant, seq) == statement.sender:
-            own = _find(tx, participant, statement.notice_id)
-            assert own is not None  # it has just been put
-            _mark(tx, own[0], act, name)
+        if by != statement.notice_id and (statement.act == "correct" or about == statement.notice_id):
+            found = _find(tx, participant, by)
+            assert found is not None  # it was just read
+            _act(tx, participant, act, found[1], statement.notice_id, by)
+
+
+def _act(
+    tx: Transaction, participant: ParticipantId, act: str, sender: ParticipantId, about: NoticeId, by: NoticeId
+) -> None:
+    """Recall or supersede an item of the same sender; a recall takes the corrections of it along."""
+    found = _find(tx, participant, about)
+    if found is not None and found[1] == sender:
+        _mark(tx, found[0], act, by)
+    if act != "recall":
+        return
+    for (name,) in tx.connection.execute(
+        "SELECT notice_id FROM inbox WHERE participant = ? AND ref = ? AND act = 'correct' AND state <> 'recalled'",
+        (participant, about),
+    ).fetchall():
+        correction = _find(tx, participant, name)
+        if correction is not None and correction[1] == sender:
+            _act(tx, participant, act, sender, name, by)
 
 
 def _mark(tx: Transaction, seq: int, act: str, by: NoticeId) -> None:

@@ -246,12 +246,19 @@ def mark_published(tx: Transaction, publications: Sequence[Publication]) -> None
             " proof = NULL, sealed = NULL WHERE seq = ? AND state = 'sealed'",
             (item.receipt, item.index, item.at, item.seq),
         )
-        tx.connection.execute(
-            "UPDATE outbox SET state = CASE act.act WHEN 'recall' THEN 'recalled' ELSE 'corrected' END"
-            " FROM (SELECT act, ref FROM outbox WHERE seq = ?) AS act"
-            " WHERE outbox.id = act.ref AND outbox.state IN ('published', 'corrected')",
-            (item.seq,),
-        )
+        act, ref = tx.connection.execute("SELECT act, ref FROM outbox WHERE seq = ?", (item.seq,)).fetchone()
+        if act == "correct":
+            tx.connection.execute("UPDATE outbox SET state = 'corrected' WHERE id = ? AND state = 'published'", (ref,))
+        elif act == "recall":
+            tx.connection.execute(_RECALLED, (ref,))
+
+
+_RECALLED: Final = (
+    # A recall takes along the corrections of what it recalls, and theirs.
+    "WITH RECURSIVE gone (id) AS (VALUES (?) UNION"
+    " SELECT outbox.id FROM outbox JOIN gone ON outbox.ref = gone.id WHERE act = 'correct')"
+    " UPDATE outbox SET state = 'recalled' WHERE id IN gone AND state IN ('published', 'corrected')"
+)
 
 
 def mark_refused(tx: Transaction, seq: int, trouble: Trouble, refusal: str | None) -> None:
@@ -376,15 +383,6 @@ def open_acts_ahead(tx: Transaction, participant: ParticipantId, size: int) -> l
         (participant, size),
     )
     return [Draft.parse(tx.open(DRAFT, name, cell)) for name, cell in rows]
-
-
-def corrections(tx: Transaction, name: NoticeId) -> list[NoticeId]:
-    """Return the outbox ids of the published corrections of an own notice."""
-    rows = tx.connection.execute(
-        "SELECT id FROM outbox WHERE ref = ? AND act = 'correct' AND state IN ('published', 'corrected') ORDER BY seq",
-        (name,),
-    )
-    return [NoticeId(item) for (item,) in rows]
 
 
 _BY_ID: Final = (

@@ -38,7 +38,7 @@ def recall(
     at: int,
     key: Key | None = None,
 ) -> Kept:
-    """Keep a recall of an own notice and of its corrections. A second recall of the same notice is the first one.
+    """Keep a recall of an own notice; it takes the corrections of it along. A second recall is the first one again.
 
     Raises `NotRecallableError`, `IdempotencyError`.
     """
@@ -48,13 +48,7 @@ def recall(
         return Kept(known, created=False)
     if about.state is State.EXPIRED:
         raise NotRecallableError("It has expired: its text is gone already.")
-    kept = _keep(tx, participant, _recall(about, request, at), about, at=at, key=key)
-    if kept.created:
-        for name in outbox.corrections(tx, about.id):
-            correction = outbox.own(tx, participant, name)
-            if correction is not None and outbox.pending_about(tx, correction.id, "recall") is None:
-                _keep(tx, participant, _recall(correction, request, at), correction, at=at)
-    return kept
+    return _keep(tx, participant, _recall(about, request, at), about, at=at, key=key)
 
 
 def correct(

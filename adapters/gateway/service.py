@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import ssl
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -232,7 +233,8 @@ class Gateway:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 -- a loop that ended would lose what waits; an alarm says so
-                _log.exception("loop.failed", loop=name)
+                # Not the values: a traceback with locals would put notices and keys into the log.
+                _log.error("loop.failed", loop=name, error=_named(error), where=_where(error))
                 await self._fault(name, error)
                 await asyncio.sleep(backoff.after())
             else:
@@ -621,3 +623,11 @@ def _named(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return _named(error.exceptions[0])
     return error.detail if isinstance(error, Error) else type(error).__name__
+
+
+def _where(error: BaseException) -> str:
+    """Return the innermost places of a failure, as file:line."""
+    if isinstance(error, BaseExceptionGroup):
+        return _where(error.exceptions[0])
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))

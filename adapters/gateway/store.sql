@@ -22,7 +22,7 @@ CREATE TABLE outbox (
     published_at INTEGER,
     ledger_index INTEGER,
     receipt TEXT,
-    problem TEXT,                           -- cell: why it is where it is, as JSON
+    problem BLOB,                           -- cell: why it is where it is, as JSON
     refusal TEXT
 ) STRICT;
 CREATE INDEX outbox_waiting ON outbox (participant, seq) WHERE state IN ('kept', 'sealed');
