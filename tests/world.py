@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 
 from broker.trust import Trust
 from keys.batch import Signed, Unsigned, sign_batch
@@ -120,9 +121,7 @@ class World:
     def sealed(self, statement: Statement, to: Iterable[str], notice: Mapping[str, object] = NOTICE) -> Unsigned:
         """Seal a notice to participants and the sender itself."""
         directory = self.directory
-        records = [
-            directory.sealing(self.people[ParticipantId(who)].sealing.kid) for who in {*to, statement.sender}
-        ]
+        records = [directory.sealing(self.people[ParticipantId(who)].sealing.kid) for who in {*to, statement.sender}]
         return seal_notice(statement, notice, records)  # type: ignore[arg-type]
 
     def sign(self, unsigned: Sequence[Unsigned], by: str | None = None) -> list[Signed]:
@@ -144,9 +143,7 @@ class World:
         return compile_profile(profile_toml(role, conditions), today=_day(self.now))
 
 
-def _day(now: int):  # noqa: ANN202
-    from datetime import UTC, datetime
-
+def _day(now: int) -> date:
     return datetime.fromtimestamp(now, UTC).date()
 
 
@@ -200,9 +197,7 @@ def make_world(
     now = now or int(time.time())
     root_keys = [TufKey.generate() for _ in range(5)]
     snapshot_key, timestamp_key = TufKey.generate(), TufKey.generate()
-    ceremony = Ceremony(
-        tuple(key.public for key in root_keys), snapshot_key.public, timestamp_key.public, threshold=3
-    )
+    ceremony = Ceremony(tuple(key.public for key in root_keys), snapshot_key.public, timestamp_key.public, threshold=3)
     roles = sorted({role_of(ParticipantId(who)) for who in members})
     state_keys = {role: TufKey.generate() for role in roles}
     law_keys = {role: (TufKey.generate(), TufKey.generate()) for role in roles if len(role) == 2}
