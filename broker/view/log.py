@@ -15,19 +15,21 @@ from keys.log.tiles import Tile, encode_bundle, tile_nodes
 from schemas.ids import LedgerIndex
 from schemas.record import Record
 
-_NODES: Final = 1 << 15
-_ROOTS: Final = 1 << 10
+# Nodes from this level on are few and in every path: they have a memo of their own, in which a million leaves find room.
+_HIGH: Final = 6
+_MEMO: Final = 1 << 15
 
 
 class Log(Query):
     """Queries on one connection, for the thread that has it. All raise `LedgerUnavailableError`.
 
-    Ownership: `_nodes` and `_roots` are memos of that thread's; what they hold never changes.
+    Ownership: `_low`, `_high` and `_roots` are memos of that thread's; what they hold never changes.
     """
 
     def __init__(self, db: sqlite3.Connection, ledger: LedgerReader | None) -> None:
         super().__init__(db, ledger)
-        self._nodes: dict[int, bytes] = {}
+        self._low: dict[int, bytes] = {}
+        self._high: dict[int, bytes] = {}
         self._roots: dict[int, bytes] = {}
 
     @property
@@ -40,9 +42,8 @@ class Log(Query):
         """Return the root of the first `size` leaves; raise `IndexError` when there are fewer."""
         root = self._roots.get(size)
         if root is None:
-            if len(self._roots) >= _ROOTS:
-                self._roots.clear()
-            root = self._roots[size] = merkle.tree_root(size, self._read)
+            root = merkle.tree_root(size, self._read)
+            _keep(self._roots, size, root)
         return root
 
     def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
@@ -77,16 +78,30 @@ class Log(Query):
         return None
 
     def _read(self, nodes: list[tuple[int, int]]) -> list[bytes]:
-        ids = [node_id(level, n) for level, n in nodes]
-        memo = self._nodes
-        missing = [number for number in ids if number not in memo]
+        hashes: dict[int, bytes] = {}
+        missing: dict[int, bool] = {}
+        ids = []
+        for level, n in nodes:
+            number = node_id(level, n)
+            ids.append(number)
+            high = level >= _HIGH
+            found = (self._high if high else self._low).get(number)
+            if found is None:
+                missing[number] = high
+            else:
+                hashes[number] = found
         if missing:
-            if len(memo) + len(missing) > _NODES:
-                memo.clear()
-                missing = ids
             marks = ",".join("?" * len(missing))
-            memo.update(self._all(f"SELECT id, hash FROM nodes WHERE id IN ({marks})", *missing))  # noqa: S608 - marks
+            for number, found in self._all(f"SELECT id, hash FROM nodes WHERE id IN ({marks})", *missing):  # noqa: S608 - marks
+                hashes[number] = found
+                _keep(self._high if missing[number] else self._low, number, found)
         try:
-            return [memo[number] for number in ids]
+            return [hashes[number] for number in ids]
         except KeyError:
             raise IndexError("The tree is smaller.") from None
+
+
+def _keep(memo: dict[int, bytes], number: int, found: bytes) -> None:
+    if len(memo) >= _MEMO:
+        memo.clear()
+    memo[number] = found

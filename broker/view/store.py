@@ -125,8 +125,8 @@ class View(Statements, Feed, Log):
             for (name,) in names:
                 self._db.execute(f"DELETE FROM {name}")  # noqa: S608 - its own tables
             self._db.execute(_RESET)
-        self._nodes.clear()
-        self._roots.clear()
+        for memo in (self._low, self._high, self._roots):
+            memo.clear()
         self._revoked = {}
         self._load(self.state.origin)
 

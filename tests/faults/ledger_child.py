@@ -4,7 +4,6 @@ One JSON object a line: `appended` [[position, SHA-256 of the statement]…], `e
 Started by the kill tests with a folder and a seed; goes on from whatever the last one left behind.
 """
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -17,16 +16,7 @@ from keys.digests import sha256
 from keys.log.note import LogSigner
 from schemas.leaf import LeafType
 from schemas.statement import Statement
-
-_MADE = Path(__file__).parents[1] / "unit" / "broker" / "ledger" / "made_records.py"
-
-
-def load_made():
-    """Return the module of made-up records."""
-    spec = importlib.util.spec_from_file_location("valise_made_records", _MADE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.unit.broker.ledger.made_records import ORIGIN, Maker
 
 
 def say(**what):
@@ -40,10 +30,9 @@ def resume(maker, view):
 
 
 def main(folder, seed):
-    made = load_made()
-    maker = made.Maker(seed)
-    ledger = SqliteLedger(folder / "ledger.sqlite", made.ORIGIN)
-    view = View(folder / "view.sqlite", made.ORIGIN)
+    maker = Maker(seed)
+    ledger = SqliteLedger(folder / "ledger.sqlite", ORIGIN)
+    view = View(folder / "view.sqlite", ORIGIN)
     view.catch_up(ledger)
     signer = CheckpointSigner(LogSigner.from_bytes((folder / "log.key").read_bytes()), folder / "signer")
     signer.check(view.size, view.root)

@@ -1,10 +1,8 @@
 """A full disk: nothing is appended by half, reads go on, and it works again by itself once there is space."""
 
-import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +12,9 @@ from broker.ledger.signer import CheckpointSigner
 from broker.ledger.sqlite import SqliteLedger
 from broker.view.store import View
 from keys.log.note import LogSigner
+from tests.unit.broker.ledger.made_records import ORIGIN, Maker, kid_of
 
 MEGABYTE = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def made():
-    path = Path(__file__).parents[1] / "unit" / "broker" / "ledger" / "made_records.py"
-    spec = importlib.util.spec_from_file_location("valise_made_records", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -56,11 +46,11 @@ def fill(path):
 
 
 @pytest.mark.parametrize("filler", ["notices", "another program"])
-def test_a_full_disk_is_said_and_left_again(small_disk, made, filler):
-    maker = made.Maker()
-    log = LogSigner.generate(made.ORIGIN)
-    ledger = SqliteLedger(small_disk / "ledger.sqlite", made.ORIGIN)
-    view = View(small_disk / "view.sqlite", made.ORIGIN)
+def test_a_full_disk_is_said_and_left_again(small_disk, filler):
+    maker = Maker()
+    log = LogSigner.generate(ORIGIN)
+    ledger = SqliteLedger(small_disk / "ledger.sqlite", ORIGIN)
+    view = View(small_disk / "view.sqlite", ORIGIN)
     view.catch_up(ledger)
     signer = CheckpointSigner(log, small_disk / "signer")
     reader = view.reader()
@@ -101,7 +91,7 @@ def test_a_full_disk_is_said_and_left_again(small_disk, made, filler):
         if asked is not ledger:
             asked.close()
     assert reader.by_index(0) is not None
-    assert len(reader.offers([made.kid_of("de/police")], "de/police", 0, 5, None, reader.size)) == 5
+    assert len(reader.offers([kid_of("de/police")], "de/police", 0, 5, None, reader.size)) == 5
     assert reader.inclusion(0, reader.size)
 
     # Space comes back, and nobody does anything else.

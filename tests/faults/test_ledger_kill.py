@@ -1,6 +1,5 @@
 """SIGKILL at random moments of a process that appends: what it said is durable is there, and `fsck` finds nothing."""
 
-import importlib.util
 import json
 import os
 import random
@@ -18,18 +17,12 @@ from broker.ledger.sqlite import SqliteLedger
 from broker.view.store import View
 from keys.digests import sha256
 from keys.log.note import LogSigner, verify_checkpoint
+from tests.unit.broker.ledger.made_records import ORIGIN
 
 CHILD = Path(__file__).with_name("ledger_child.py")
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("VALISE_KILLS", "12"))
 """How often the process is killed; `make soak` asks for more."""
-
-
-def made_module():
-    spec = importlib.util.spec_from_file_location("ledger_child", CHILD)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.load_made()
 
 
 def run_and_kill(folder, seed, seconds):
@@ -51,8 +44,7 @@ def run_and_kill(folder, seed, seconds):
 
 @pytest.mark.timeout(60 + 5 * ROUNDS)
 def test_what_was_acknowledged_survives_every_kill(tmp_path):
-    made = made_module()
-    log = LogSigner.generate(made.ORIGIN)
+    log = LogSigner.generate(ORIGIN)
     (tmp_path / "log.key").write_bytes(log.to_bytes())
     moments = random.Random(os.getpid())
     appended, erased, signed = {}, set(), (0, None)
@@ -61,8 +53,8 @@ def test_what_was_acknowledged_survives_every_kill(tmp_path):
             appended.update(map(tuple, line.get("appended", ())))
             erased.update(line.get("erased", ()))
             signed = tuple(line.get("signed", signed))
-        ledger = SqliteLedger(tmp_path / "ledger.sqlite", made.ORIGIN)
-        view = View(tmp_path / "view.sqlite", made.ORIGIN)
+        ledger = SqliteLedger(tmp_path / "ledger.sqlite", ORIGIN)
+        view = View(tmp_path / "view.sqlite", ORIGIN)
         view.catch_up(ledger)
         signer = CheckpointSigner(log, tmp_path / "signer")
         signer.check(view.size, view.root)

@@ -1,6 +1,6 @@
 """Records of the right form for tests: real statements and events, made-up proofs and seals (nothing here is signed).
 
-Loaded by path (`tests` are no packages), also by scripts that run in a process of their own.
+Also for the fault tests' processes and the bench.
 """
 
 import base64

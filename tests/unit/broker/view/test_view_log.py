@@ -104,14 +104,12 @@ def test_a_leaf_is_found_by_its_digest(view, grown):
 
 
 def test_memos_are_bounded_and_change_nothing(grown, leaves, monkeypatch):
-    monkeypatch.setattr(logs, "_NODES", 30)
-    monkeypatch.setattr(logs, "_ROOTS", 5)
+    monkeypatch.setattr(logs, "_MEMO", 5)
     reader = grown[0].view.reader()
     for size in range(1, SIZE, 13):
         root = merkle.root_of(leaves[:size])
         assert reader.root(size) == reader.root(size) == root
         merkle.verify_inclusion(merkle.leaf_hash(leaves[0]), 0, size, reader.inclusion(0, size), root)
-        assert len(reader._nodes) <= 30
-        assert len(reader._roots) <= 5
+        assert max(map(len, (reader._low, reader._high, reader._roots))) <= 5
     assert reader.tile(0, 0, 256) == b"".join(merkle.leaf_hash(leaf) for leaf in leaves[:256])
     reader.close()
