@@ -46,6 +46,15 @@ def test_refuses_other_encodings(data):
         encoding.parse(data)
 
 
+@pytest.mark.parametrize(("opening", "closing"), [('{"a":', "}"), ('{"a":[', "]}")])
+def test_nests_as_deep_as_strict_json(opening, closing):
+    levels = 32 // len(closing)
+    deepest = f"{opening * levels}1{closing * levels}".encode()
+    assert encoding.encode(encoding.parse(deepest)) == deepest
+    with pytest.raises(MalformedError):
+        encoding.parse(b'{"b":[%b]}' % deepest)
+
+
 def test_refuses_too_much():
     with pytest.raises(TooLargeError):
         encoding.parse(b'{"a":1}', limit=6)

@@ -20,6 +20,15 @@ def test_parses_what_it_encodes(statement):
     assert tuple(orjson.loads(statement.bound())) == BOUND
 
 
+@pytest.mark.parametrize("act", list(ACTS))
+@settings(max_examples=5)
+@given(data=st.data())
+def test_every_act_parses(act, data):
+    statement = data.draw(wire.statements(st.just(ACTS[act])))
+    assert Statement.parse(statement.encode()) == statement
+    assert statement.form is ACTS[act]
+
+
 @given(wire.statements(), st.data())
 @settings(max_examples=200)
 def test_every_single_byte_change_reads_as_something_else_or_not_at_all(statement, data):
