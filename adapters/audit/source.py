@@ -1,14 +1,14 @@
 """What an audit reads from a broker: `adapters.client.broker.BrokerClient` has it, and so has a test's own log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from adapters.client.answers import AuditPage, LogObject
+from adapters.client.broker import ServedNote, Sign
 from keys.log.tiles import WIDTH, Tile
 from schemas.ids import NoticeId
 
-Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
-"""Signs a request (RFC 9421) by method, URL and body."""
+__all__ = ["Sign", "Source", "Told", "bundle_of"]
 
 Told = Callable[[int], None]
 """Is told how many leaves are done."""
@@ -17,8 +17,8 @@ Told = Callable[[int], None]
 class Source(Protocol):
     """A broker, as far as auditors need it. Calls raise `Error` as the client's do."""
 
-    async def checkpoint(self) -> bytes:
-        """Return the newest checkpoint's note."""
+    async def checkpoint(self) -> ServedNote:
+        """Return the newest checkpoint's note, and the broker's clock."""
         ...
 
     async def tile(self, tile: Tile) -> bytes:

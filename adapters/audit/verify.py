@@ -5,7 +5,6 @@ with its signatures; one that is not served is a finding. Findings are collected
 them. Sealed statements are checked too where the caller may list them. No body is read.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,7 +18,6 @@ from keys.errors import VerificationError
 from keys.log import merkle
 from keys.log.merkle import Frontier
 from keys.log.note import VerifiedCheckpoint, verify_checkpoint
-from keys.log.tiles import WIDTH
 from schemas import encoding
 from schemas.errors import Error
 from schemas.event import Boundary, DirectoryVersion, Event, LogKey
@@ -69,7 +67,7 @@ async def verify_log(
     that this participant, an auditor, may list. `now` is Unix seconds. Raises `CheckpointError`, and `Error` where the
     broker cannot be reached.
     """
-    checkpoint = verify_checkpoint(await source.checkpoint(), directory.log.keys)
+    checkpoint = verify_checkpoint((await source.checkpoint()).note, directory.log.keys)
     run = _Run(source, directory, sign, Report(checkpoint.size, checkpoint.root, checkpoint.at))
     leaves = await run.read(checkpoint, told)
     if now - checkpoint.at > LIMITS.checkpoint_stale:
@@ -203,11 +201,3 @@ class _Run:
             if page.next <= after or not page.statements:
                 return
             after = page.next
-
-
-def unix_time() -> int:
-    """Return the Unix seconds of this machine's clock."""
-    return int(time.time())
-
-
-__all__ = ["WIDTH", "Finding", "Report", "unix_time", "verify_log"]

@@ -3,6 +3,7 @@
 Who asks is a gateway's folder (an auditor has one too): its request key signs, its sealing key opens what it may release.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,7 +61,7 @@ class _Auditor:
     @property
     def sign(self) -> Sign:
         """Return what signs this participant's requests."""
-        return self.identity.signer(self.deployment.origin)
+        return self.identity.signer(self.deployment.origin, lambda: time.time_ns() // 1_000_000)
 
 
 @app.command()
@@ -114,7 +115,7 @@ def verify(
 
     async def work(broker: BrokerClient) -> Report:
         directory = (await desk.newest(broker, place, cache_folder(place))).directory
-        size = verify_checkpoint(await broker.checkpoint(), directory.log.keys).size
+        size = verify_checkpoint((await broker.checkpoint()).note, directory.log.keys).size
         with terminal().progress("Verifying the log", size) as told:
             return await verify_log(broker, directory, sign=sign, told=told, now=_now(), sealed=sealed)
 
