@@ -5,6 +5,7 @@ bound, then the ledger thread ends and the files are closed. A second signal end
 """
 
 import asyncio
+import resource
 import signal
 import socket
 import ssl
@@ -23,7 +24,7 @@ from starlette.types import ASGIApp
 from broker.app import Broker
 from broker.http.api import create_api
 from broker.http.health import MetricsApp
-from broker.http.protocol import GuardedProtocol
+from broker.http.protocol import CONNECTIONS, GuardedProtocol
 from broker.settings import Address, ConfigurationError, Settings, Tls
 from keys.custody import durable
 
@@ -75,11 +76,20 @@ def run(settings: Settings, broker: Broker, ready: Callable[[str, str | None], N
     `ready` is told the service's address and the metrics' once both answer. Raises `OSError` where an address cannot be
     had, `ConfigurationError` for certificates that cannot be used.
     """
+    raise_descriptor_limit()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, broker, ready))
     finally:
         broker.close()
+
+
+def raise_descriptor_limit() -> None:
+    """Take as many descriptors as connections may need, where the system allows it: the usual 1,024 are too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS if hard == resource.RLIM_INFINITY else min(2 * CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(settings: Settings, broker: Broker, ready: Callable[[str, str | None], None]) -> None:

@@ -65,13 +65,13 @@ MaybeCaller = Annotated[Authenticated | None, Depends(authenticate_if_signed)]
 
 
 def _verify(request: Request, service: Service) -> Authenticated:
-    authority = request.headers.get("host", "")
+    hosts = request.headers.getlist("host")
     # What the library is given is a URL: a Host of another form could move the path that was signed into it.
-    if not _AUTHORITY.fullmatch(authority):
+    if len(hosts) != 1 or not _AUTHORITY.fullmatch(hosts[0]):
         raise _unauthenticated()
     signed = _Signed(
         method=request.method,
-        authority=authority,
+        authority=hosts[0],
         path=request.scope["raw_path"].decode("latin-1"),
         query=request.scope["query_string"].decode("latin-1"),
         headers={name: ", ".join(request.headers.getlist(name)) for name in _FIELDS if name in request.headers},

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import resource
 import signal
 import socket
 import threading
@@ -89,6 +90,24 @@ def test_an_address_that_is_taken_ends_the_start(config):
         with pytest.raises(OSError, match="in use"):
             run(config, None, {"VALISE_BROKER_LISTEN": f"127.0.0.1:{port}"})
     run(config, lambda address, _metrics: get(address, "/livez"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "taken"),
+    [
+        ((1024, 524288), 8192),
+        ((1024, 4096), 4096),
+        ((1024, resource.RLIM_INFINITY), 8192),
+        ((65536, 65536), None),
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+    ],
+)
+def test_descriptors_for_all_connections(monkeypatch, limits, taken):
+    found = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, given: found.append(given))
+    serve.raise_descriptor_limit()
+    assert found == ([] if taken is None else [(taken, limits[1])])
 
 
 def test_addresses_of_both_families():

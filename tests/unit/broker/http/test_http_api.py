@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from broker.http.api import create_api
@@ -282,6 +284,68 @@ def test_broken_signatures_are_one_answer(ask, service, headers):
     service.answers["log_object"] = LogObject(b"{}", None)
     for target in SIGNED:
         assert code(ask("GET", target, headers=headers)) == "unauthenticated"
+
+
+_tokens = st.sampled_from(
+    [
+        "sig",
+        "=",
+        "(",
+        ")",
+        '"@method"',
+        '"@path"',
+        '"content-digest"',
+        ";created=1",
+        ";created=9999999999999",
+        ";keyid=",
+    ]
+    + [
+        ';tag="',
+        ORIGIN,
+        '"',
+        ":",
+        ":AAAA:",
+        ",",
+        " ",
+        ";alg=",
+        '"ed25519"',
+        "1",
+        "?0",
+        "@5",
+        "\\",
+        ";bs",
+        ";req",
+        ";key",
+    ]
+)
+
+
+@given(
+    st.one_of(st.text(max_size=60), st.lists(_tokens, max_size=20).map("".join)).flatmap(
+        lambda first: st.tuples(st.just(first), st.lists(_tokens, max_size=8).map("".join))
+    )
+)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_stands_in_a_signature_is_one_answer(ask, pair):
+    fields = [text.encode("utf-8", "replace").decode("latin-1") for text in pair]
+    answer = ask("GET", "/v1/feed/held", headers={"Signature-Input": fields[0], "Signature": fields[1]})
+    assert code(answer) == "unauthenticated"
+
+
+@pytest.mark.parametrize("created", ["0", "-1", "999999999999999", "253402300800", "1.5", "@1", '"1"', "?1", "9" * 15])
+@pytest.mark.parametrize("more", ["", ";expires=999999999999999", ';nonce="x"', ";created=1"])
+def test_a_signature_with_another_time_is_one_answer(ask, world, created, more):
+    fields = sign_request(
+        "GET",
+        f"https://{AUTHORITY}/v1/feed/held",
+        {},
+        None,
+        signer=world.people["kz/customs"].request,
+        origin=ORIGIN,
+        created=world.now,
+    )
+    fields["Signature-Input"] = fields["Signature-Input"].replace(f"created={world.now}", f"created={created}") + more
+    assert code(ask("GET", "/v1/feed/held", headers=fields)) == "unauthenticated"
 
 
 # What is served
