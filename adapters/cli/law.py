@@ -69,7 +69,7 @@ def sign(
     update = _first(file, state, deployment, ca_file) if file.suffix == ".toml" else _waiting(file)
     data = update.targets[f"{update.role.removesuffix('-law')}/{LAW}"]
     profile = parse_profile(data)
-    terminal().say(f"Signing {update.role}: {len(profile.conditions)} conditions, version {profile.version}.")
+    terminal().say(f"Signing {update.role}, version {profile.version}: {_names(profile)}.")
     signed = update.signed(open_key(keys, key, passphrase(passphrase_file, f"Passphrase of {keys}")))
     path = out or (file if file.suffix != ".toml" else Path(f"{update.role}.update.json"))
     durable.write(path, signed.encode())
@@ -160,3 +160,7 @@ def _show(profile: Profile, data: bytes, warnings: list[str]) -> None:
     if not where.as_json:
         for warning in warnings:
             where.warn(warning)
+
+
+def _names(profile: Profile) -> str:
+    return ", ".join(condition.id for condition in profile.conditions)

@@ -34,6 +34,9 @@ NOUNS: Final = {
 }
 
 
+_COMPLETION: Final = ("install_completion", "show_completion")
+
+
 class Nouns(UserDict[str, Any]):
     """The commands by their noun; each is imported when it is looked at."""
 
@@ -50,6 +53,8 @@ class Nouns(UserDict[str, Any]):
                 app = _others()[noun].load()
             command = get_command(app)
             command.name = noun
+            # Completion is the root's: typer gives it to every application that stands alone.
+            command.params = [one for one in command.params if one.name not in _COMPLETION]
             self.data[noun] = command
         return self.data[noun]
 
