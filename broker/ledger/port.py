@@ -141,7 +141,8 @@ class Ledger(LedgerReader, Protocol):
         """Make all of it durable or nothing, and return the position of the first entry.
 
         Once this returns, it survives the end of the process and the loss of power. The entries' positions are
-        consecutive; without entries, the position is where the next one would be. Raises `StorageFullError` (nothing
+        consecutive, also in a store that others append to; without entries, the position is where the next one would be.
+        A body is never there later than its record, an object never later than the leaf that names it. Raises `StorageFullError` (nothing
         was appended) or `LedgerUnavailableError` (which leaves it open).
         """
         ...

@@ -137,10 +137,13 @@ class View(Statements, Feed, Log):
     ) -> list[Applied]:
         """Fold records that were just appended, each with its position and body, in one transaction.
 
-        They follow `position` in order. `statements` are theirs, one for each record, where the caller has parsed them
-        from the very bytes. Raises `StorageFullError` or `LedgerUnavailableError`; then nothing of them is in the view, and
-        `catch_up` brings them. Nothing is answered to anybody before this returns.
+        They begin at `position`, one after the other. `statements` are theirs, one for each record, where the caller has
+        parsed them from the very bytes. Raises `StorageFullError`, or `LedgerUnavailableError`, also where the view is
+        behind the ledger or was told of them before; then nothing of them has become part of the view, and `catch_up` brings
+        what is missing. Nothing is answered to anybody before this returns.
         """
+        if any(position != self.position + number for number, (position, _, _) in enumerate(items)):
+            raise LedgerUnavailableError("The view and the ledger are not at the same position.")
         parsed = statements or repeat(None)
         return self._apply(
             [
@@ -155,8 +158,6 @@ class View(Statements, Feed, Log):
         applied = []
         with explained():
             for at, record, kids, statement in items:
-                if at < position:
-                    raise ValueError("Records are applied once, in the order of the ledger.")
                 counted = fold(state, record, batch, statement)
                 position = at + 1
                 if isinstance(counted, Skipped):

@@ -129,9 +129,9 @@ class Store:
 
 def figures(small, large):
     """Yield the bench's rows: medians of interleaved rounds, the large store's beside the small one's."""
-    # The goal is for whole requests, of which these are parts. A batch alone says how the random indexes grow (no goal:
-    # checking its signatures costs ten times as much), and a path is log2 of the size long.
-    for name, goal in (("single", GROWTH), ("batch", None), ("page", GROWTH), ("poll", GROWTH), ("proof", GROWTH)):
+    # The goal is for whole requests, which are measured over HTTP; these are their parts. Two of them say how a part grows
+    # and no more: a batch's random index pages, beside signatures that cost ten times as much, and a path of log2(size).
+    for name, goal in (("single", GROWTH), ("batch", None), ("page", GROWTH), ("poll", GROWTH), ("proof", None)):
         rounds = [(getattr(small, name)(), getattr(large, name)()) for _ in range(ROUNDS)]
         beside, value = (statistics.median(column) for column in zip(*rounds, strict=True))
         ratio = statistics.median(b / a for a, b in rounds)

@@ -95,13 +95,20 @@ def test_statements_that_were_parsed_already_are_taken(broker, maker, monkeypatc
 def test_records_are_applied_once_and_in_order(broker, maker):
     first, second = maker.notice(), maker.notice()
     broker.append(first)
-    for items in ([(0, first.record, first.body)], [(2, second.record, second.body), (1, second.record, second.body)]):
-        with pytest.raises(ValueError, match="order"):
-            broker.view.apply(items)
+    for positions in ((0,), (2,), (1, 1), (2, 1), (1, 3)):
+        with pytest.raises(LedgerUnavailableError, match="same position"):
+            broker.view.apply([(position, second.record, second.body) for position in positions])
     assert broker.view.size == 1
-    # A store may leave gaps between positions.
-    assert broker.view.apply([(7, second.record, second.body)]) == [Applied(7, 1, None)]
-    assert broker.view.position == 8
+
+
+def test_a_store_may_leave_gaps_between_positions(broker, maker):
+    broker.append(*(maker.notice() for _ in range(3)))
+    broker.ledger._db.execute("UPDATE records SET position = position + 100 WHERE position > 0")
+    broker.ledger._next = None
+    rebuilt = broker.reopen("another.sqlite")
+    assert (rebuilt.size, rebuilt.position) == (3, 103)
+    broker.append(maker.notice())
+    assert rebuilt.size == 4
 
 
 def test_a_start_reads_only_what_is_new(broker, maker, monkeypatch):
