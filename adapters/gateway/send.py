@@ -117,9 +117,15 @@ class Sender:
     async def run(self) -> None:
         """Send until cancelled."""
         sealed: asyncio.Queue[list[Entry]] = asyncio.Queue(1)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._prepare(sealed))
-            tasks.create_task(self._deliver(sealed))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._prepare(sealed))
+                tasks.create_task(self._deliver(sealed))
+        finally:
+            # What they write is written; only nobody waits for it any more.
+            for task in self._recording:
+                task.cancel()
+            self._recording.clear()
 
     # Sealing, a batch ahead
 

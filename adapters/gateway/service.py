@@ -11,7 +11,7 @@ import ssl
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -121,6 +121,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._senders: dict[ParticipantId, Sender] = {}
         self._arrivals: dict[ParticipantId, asyncio.Event] = {}
+        self._fetching: set[Future[bytes | None]] = set()
         self._client: BrokerClient | None = None
         self._follower: Follower | None = None
 
@@ -154,7 +155,12 @@ class Gateway:
         folder = Folder(options.folder)
 
         def fetch(name: str) -> bytes | None:
-            return asyncio.run_coroutine_threadsafe(client.directory_file(name), loop).result(DIRECTORY_FILE_SECONDS)
+            waiting = asyncio.run_coroutine_threadsafe(client.directory_file(name), loop)
+            self._fetching.add(waiting)
+            try:
+                return waiting.result(DIRECTORY_FILE_SECONDS)
+            finally:
+                self._fetching.discard(waiting)
 
         first = next(iter(self._identities.values()))
         follower = self._follower = Follower(
@@ -217,6 +223,9 @@ class Gateway:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         self._tasks.clear()
+        # A thread that waits for a file of the directory would hold up the end.
+        for waiting in tuple(self._fetching):
+            waiting.cancel()
         if self._client is not None:
             await self._client.close()
             self._client = None
