@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from broker.ledger.database import connect, explained, transaction
+from broker.ledger.database import BUSY_S, connect, explained, transaction
 from broker.ledger.files import lock
 from broker.ledger.port import (
     Append,
@@ -54,6 +54,9 @@ _PRAGMAS: Final = (
     "wal_autocheckpoint=1000",
     "cache_size=-16384",
 )
+_CUT_MS: Final = 50
+"""Milliseconds that cutting off the write-ahead log waits for readers."""
+
 _COLUMNS: Final = "position, leaf, document, proof, body_digest, directory, boundary"
 
 
@@ -223,7 +226,12 @@ class SqliteLedger(_Reads):
         with transaction(self._db):
             self._db.executemany("UPDATE bodies SET body = NULL WHERE digest = ?", [(digest,) for digest in digests])
         with explained():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            # A reader that is busy keeps the log; it must not keep the ledger thread. The next erasure cuts it off then.
+            self._db.execute(f"PRAGMA busy_timeout={_CUT_MS}")
+            try:
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout={int(BUSY_S * 1000)}")
 
     def reader(self) -> SqliteReader:
         """Return a reader for another thread."""

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import stat
+import time
 from contextlib import closing
 
 import pytest
@@ -129,6 +130,22 @@ def test_an_erased_body_is_nowhere_in_the_files(ledger, path, maker):
     ledger.erase([entry.record.body_digest for entry in entries[::2]])
     everything = b"".join(file.read_bytes() for file in files(path))
     assert [mark in everything for mark in marks] == [False, True] * 10
+
+
+def test_a_busy_reader_does_not_keep_an_erasure_waiting(ledger, path, maker):
+    entry = maker.notice(filler=3000)
+    ledger.append(Append((entry,)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT COUNT(*) FROM records").fetchone() == (1,)
+        begin = time.monotonic()
+        ledger.erase([entry.record.body_digest])
+        assert time.monotonic() - begin < 2
+        assert ledger.body(entry.record.body_digest) is None
+        assert ledger._db.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+        other.execute("ROLLBACK")
+    ledger.erase([])
+    assert all(entry.body[200:260] not in file.read_bytes() for file in files(path))
 
 
 @pytest.mark.parametrize("damage", ["leaf = x'00'", "leaf = 'a'", "document = '{}'", "proof = 5"])
