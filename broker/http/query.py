@@ -19,8 +19,6 @@ _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 
 def _decimal(value: object) -> object:
     """Read a decimal number in its one form: neither sign nor leading zero, space or underscore, 16 digits at most."""
-    if isinstance(value, int):
-        return value  # the default
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise ValueError("Must be a decimal number")
     return int(value)

@@ -136,6 +136,28 @@ def test_headers_have_a_size(start, whole):
     run(test())
 
 
+def test_what_comes_with_headers_that_are_too_large_is_thrown_away():
+    async def test():
+        connection = Connection()
+        head = b"PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 3\r\nx: " + b"y" * LIMITS.headers + b"\r\n\r\n"
+        written = await connection.send(head + b"abc" + GET)
+        assert problem(written) == "headers-too-large"
+        connection.end()
+
+    run(test())
+
+
+def test_a_connection_that_closes_already_gets_nothing_more():
+    async def test():
+        connection = Connection()
+        connection.transport.close()
+        connection.protocol._too_slow()
+        assert connection.transport.written == b""
+        connection.end()
+
+    run(test())
+
+
 def test_headers_up_to_the_limit_pass():
     async def test():
         connection = Connection()
