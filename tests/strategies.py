@@ -34,6 +34,14 @@ def text(first: str, others: str, most: int) -> st.SearchStrategy[str]:
     return st.tuples(st.sampled_from(first), st.text(others, max_size=most)).map("".join)
 
 
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53 - 1), 2**53 - 1)
+    | st.text(st.characters(exclude_categories=("Cs",))),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=20,
+)
 names = text(_ALPHANUMERIC, _ALPHANUMERIC + "-", 12)
 codes = names.map(Code)
 integers = st.integers(0, 2**53 - 1)

@@ -80,10 +80,14 @@ class World:
     receipts: Ed25519Signer
     repository: Repository
     revoked: dict[str, int] = field(default_factory=dict)
+    _loaded: tuple[Repository, int, Directory] | None = field(default=None, init=False, repr=False)
 
     @property
     def directory(self) -> Directory:
-        return self.repository.load(self.now)
+        """Return the directory of the repository as it is now, loaded once."""
+        if self._loaded is None or self._loaded[0] is not self.repository or self._loaded[1] != self.now:
+            self._loaded = (self.repository, self.now, self.repository.load(self.now))
+        return self._loaded[2]
 
     def trust(self, boundary: Time | None = None) -> Trust:
         directory = self.directory

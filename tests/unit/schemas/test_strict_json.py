@@ -7,18 +7,10 @@ from hypothesis import strategies as st
 
 from schemas import strict_json
 from schemas.errors import MalformedError, TooLargeError
-
-values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53 - 1), 2**53 - 1)
-    | st.text(st.characters(exclude_categories=("Cs",))),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
-    max_leaves=20,
-)
+from tests import strategies as wire
 
 
-@given(values, st.booleans())
+@given(wire.json_values, st.booleans())
 def test_reads_what_strict_json_writes(value, ascii_only):
     assert strict_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
