@@ -1,6 +1,5 @@
 """Broker and gateways as real processes over the keys of a `World`, and the calls that agencies and readers make to them."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -186,7 +185,10 @@ class GatewayService(Service):
         self.tokens = {who: Tokens(place.path).new(ParticipantId(who), "test")[1] for who in people}
 
     def headers(self, who: str, **more: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.tokens[who]}", **{name.replace("_", "-"): v for name, v in more.items()}}
+        return {
+            "Authorization": f"Bearer {self.tokens[who]}",
+            **{name.replace("_", "-"): v for name, v in more.items()},
+        }
 
     def call(self, who: str, target: str, method: str = "GET", value: object = None, **headers: str) -> Reply:
         """Do what an agency's system does: plain REST with a token."""
@@ -246,5 +248,5 @@ async def post(session: aiohttp.ClientSession, url: str, data: bytes, headers, s
     try:
         async with session.post(url, data=data, headers=headers, timeout=aiohttp.ClientTimeout(seconds)) as answer:
             return answer.status, await answer.json(content_type=None)
-    except (aiohttp.ClientError, asyncio.TimeoutError, json.JSONDecodeError):
+    except (TimeoutError, aiohttp.ClientError, json.JSONDecodeError):
         return None
