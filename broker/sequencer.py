@@ -174,6 +174,7 @@ class Sequencer:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
         self._sign_after = 0.0
+        self._followed = True
         self._ended = False
         self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Callable[[], None]] = []
@@ -402,15 +403,19 @@ class Sequencer:
                 self.failure = None
 
     def _catch_up(self) -> None:
-        """Apply what a failure left between ledger and view, or else nothing."""
+        """Do what a failure left undone between ledger, view and trust, or else nothing."""
         if self._view.position < self._ledger.length():
+            self._followed = False
             self._view.catch_up(self._ledger)
+        if not self._followed:
             self._after_change()
 
     def _after_change(self) -> None:
+        self._followed = False  # nothing is decided before all of this is done: a revocation may be what changed
         if self.alarm is None:
             self._housekeeping.follow(self._clock.now_ms())
         self.trust = self._housekeeping.trust()
+        self._followed = True
 
     def _sign_when_due(self) -> None:
         pending = self._view.size > self.signed.size
