@@ -4,24 +4,33 @@
 """
 
 import asyncio
+import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 
+import orjson
 from multidict import CIMultiDict
 
 from adapters.client.broker import BrokerClient
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer, Request
 from adapters.gateway.folder import Enrolled, Folder
+from adapters.gateway.request import NoticeRequest
 from adapters.gateway.service import Gateway, GatewayOptions
 from broker.http.api import create_api
 from broker.telemetry import Telemetry
 from keys.custody.cells import Cells
 from keys.custody.file import FileCustody
+from schemas.encoding import b64encode, from_seconds
+from schemas.envelope import Envelope
+from schemas.ids import Code, ParticipantId, Pattern
+from schemas.notice import examples
+from schemas.receipt import Denial, Refusal
 from tests import asgi, broker_world
-from tests.world import ORIGIN, Person, World
+from tests.world import ORIGIN, Person, World, make_world
 
 BASE = "http://broker.test"
 PASSPHRASE = b"correct horse battery staple"
@@ -32,15 +41,15 @@ class Wire:
     """Carries requests to a broker's application; `before` and `after` may raise, or give another answer."""
 
     app: object | None
-    before: Callable[[Request], None] | None = None
+    before: Callable[[Request], Answer | None] | None = None
     after: Callable[[Request, Answer], Answer] | None = None
     log: list[Request] = field(default_factory=list)
 
     async def send(self, request: Request) -> Answer:
         self.log.append(request)
         await asyncio.sleep(0)
-        if self.before is not None:
-            self.before(request)
+        if self.before is not None and (instead := self.before(request)) is not None:
+            return instead
         if self.app is None:
             raise BrokerAwayError("The broker cannot be reached (test).")
         headers = {"Host": "broker.test", **request.headers}
@@ -97,6 +106,73 @@ async def running(place: Folder, wire: Wire, **changes):
         await gateway.stop()
 
 
+@dataclass
+class SkewedClock:
+    """The machine's clock, some seconds off; called, it tells Unix ms."""
+
+    seconds: int = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.seconds * 1000
+
+
+def problem(code: str, status: int = 422, headers=(), **extra) -> Answer:
+    """Return a problem document as the broker writes it."""
+    body = {
+        "type": f"urn:valise:problem:{code}",
+        "title": code,
+        "status": status,
+        "detail": f"{code}.",
+        "hint": "",
+        **extra,
+    }
+    return Answer(
+        status, CIMultiDict({"Content-Type": "application/problem+json", **dict(headers)}), orjson.dumps(body)
+    )
+
+
+def refuse(world: World, request: Request, code: str, denied=(), signer=None) -> Answer:
+    """Return a refusal of the statement in a publish, signed as the broker signs it."""
+    envelope = Envelope.parse(request.body)
+    refusal = Refusal(
+        origin=ORIGIN,
+        statement=b64encode(sha256(envelope.statement_bytes).digest()),
+        reason=Code(code),
+        denied=tuple(Denial(ParticipantId(who), Code("no-grant")) for who in sorted(denied)),
+        at=from_seconds(world.now),
+    )
+    listed = [
+        {
+            "participant": who,
+            "condition": "no-grant",
+            "layer": "network",
+            "state": None,
+            "instrument": "Network rules",
+            "article": "1",
+            "reason": {"en": "No."},
+            "evaluated_by": "broker",
+        }
+        for who in sorted(denied)
+    ]
+    extra = {"denied": listed} if denied else {}
+    return problem(
+        code, 409 if code == "conflict" else 422, refusal=(signer or world.receipts).refusal(refusal), **extra
+    )
+
+
+async def upload(broker: broker_world.Broker, world: World, name: str, path: str, before) -> None:
+    """Give the broker the newest version of a role, which `before` (a repository) does not have yet."""
+    files, version = world.repository.files, world.repository.version_of(name)
+    data = next(files[key] for key in files if key.startswith("targets/") and _same(key, path, files, name, version))
+    await broker.serving.upload_role(name, files[f"{version}.{name}.json"], {path: data}, before.version_of(name))
+
+
+def _same(key, path, files, name, version) -> bool:
+    target = orjson.loads(files[f"{version}.{name}.json"])["signed"]["targets"][path]
+    folder, _, file = path.rpartition("/")
+    return key == f"targets/{folder}/{target['hashes']['sha256']}.{file}"
+
+
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> object:
     """Wait until a condition, or what it returns to be awaited, holds; return it."""
     async with asyncio.timeout(seconds):
@@ -112,3 +188,59 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> objec
 async def known(gateway: Gateway, seconds: float = 10.0) -> None:
     """Wait until a gateway knows the network."""
     await until(lambda: gateway.network, seconds)
+
+
+@dataclass
+class Scene:
+    """A broker and a gateway for each participant that a test asks for."""
+
+    world: World
+    broker: broker_world.Broker
+    wire: Wire
+    gateways: dict[str, Gateway]
+
+    def __getitem__(self, who: str) -> Gateway:
+        return self.gateways[who]
+
+
+@asynccontextmanager
+async def scene(folder: Path, *people: str, world: World | None = None, **changes):
+    """Run a broker and gateways, each over the same wire, that know the network when the block begins."""
+    world = world or make_world()
+    (folder / "broker").mkdir(exist_ok=True)
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(broker_world.running(world, folder / "broker"))
+        made = Scene(world, broker, Wire(api(broker)), {})
+        for who in people:
+            place = plant(world, folder / who.replace("/", "-"), who)
+            made.gateways[who] = await stack.enter_async_context(running(place, made.wire, **changes))
+            await known(made.gateways[who])
+        yield made
+
+
+def a_request(**changes) -> NoticeRequest:
+    """Return a request to send the seizures' example."""
+    return NoticeRequest(**{"topic": "central-asia.seizures", "notice": examples("seizure"), **changes})
+
+
+async def subscribed(made: Scene, who: str, *patterns: str) -> None:
+    """Set a subscription and wait until every gateway of the scene has seen it in the log."""
+    await made[who].subscribe(who, tuple(Pattern(item) for item in patterns))
+    for gateway in made.gateways.values():
+        await until(lambda gateway=gateway: set(gateway.network.subscriptions.get(who, ())) == set(patterns))
+
+
+async def sent(made: Scene, who: str, notice: NoticeRequest):
+    """Have a notice accepted and wait for its outcome."""
+    kept = await made[who].accept(who, notice)
+    return await made[who].wait_outcome(who, kept.notice_id, 10)
+
+
+async def arrived(made: Scene, who: str, number: int = 1):
+    """Wait for a number of items in an inbox and return them."""
+
+    async def enough():
+        items, _ = await made[who].inbox(who, limit=1000)
+        return items if len(items) >= number else None
+
+    return await until(enough)

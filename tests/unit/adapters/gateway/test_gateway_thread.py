@@ -4,22 +4,19 @@ Everything is real but the TCP connection: ceremony, keys, broker, ledger, gatew
 """
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
 
 from adapters.gateway.recall import NotRecallableError
-from adapters.gateway.request import CorrectionRequest, LabelRequest, NoticeRequest, RecallRequest
-from adapters.gateway.service import Gateway
+from adapters.gateway.request import CorrectionRequest, LabelRequest, RecallRequest
 from adapters.gateway.status import InboxState, State, Via
 from schemas.encoding import b64encode
 from schemas.errors import Error, FormError
 from schemas.ids import Pattern
 from schemas.notice import examples
 from tests import broker_world, gateway_world
-from tests.gateway_world import Wire, known, until
-from tests.world import World, make_world, put_law
+from tests.gateway_world import Wire, a_request, arrived, known, scene, sent, subscribed, until, upload
+from tests.world import make_world, put_law
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
 FORBIDS = """
@@ -35,62 +32,11 @@ fr = "Les saisies d'autrui ne peuvent être conservées ici."
 """
 
 
-@dataclass
-class Scene:
-    """A broker and a gateway for each participant that a test asks for."""
-
-    world: World
-    broker: broker_world.Broker
-    wire: Wire
-    gateways: dict[str, Gateway]
-
-    def __getitem__(self, who: str) -> Gateway:
-        return self.gateways[who]
-
-
-@asynccontextmanager
-async def scene(folder, *people, world=None, **changes):
-    world = world or make_world()
-    (folder / "broker").mkdir(exist_ok=True)
-    async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(broker_world.running(world, folder / "broker"))
-        wire = Wire(gateway_world.api(broker))
-        made = Scene(world, broker, wire, {})
-        for who in people:
-            place = gateway_world.plant(world, folder / who.replace("/", "-"), who)
-            made.gateways[who] = await stack.enter_async_context(gateway_world.running(place, wire, **changes))
-            await known(made.gateways[who])
-        yield made
-
-
-def request(**changes) -> NoticeRequest:
-    return NoticeRequest(**{"topic": "central-asia.seizures", "notice": examples("seizure"), **changes})
-
-
-async def subscribed(made: Scene, who: str, *patterns: str) -> None:
-    await made[who].subscribe(who, tuple(Pattern(item) for item in patterns))
-    for gateway in made.gateways.values():
-        await until(lambda gateway=gateway: set(gateway.network.subscriptions.get(who, ())) == set(patterns))
-
-
-async def sent(made: Scene, who: str, notice: NoticeRequest):
-    kept = await made[who].accept(who, notice)
-    return await made[who].wait_outcome(who, kept.notice_id, 10)
-
-
-async def arrived(made: Scene, who: str, number: int = 1):
-    async def enough():
-        items, _ = await made[who].inbox(who)
-        return items if len(items) >= number else None
-
-    return await until(enough)
-
-
 def test_a_notice_is_published_delivered_opened_and_acknowledged(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
             await subscribed(made, READER, "central-asia.*")
-            status = await sent(made, SENDER, request())
+            status = await sent(made, SENDER, a_request())
             assert status.state is State.PUBLISHED
             assert status.receipt is not None
             assert [(item.participant, item.via) for item in status.recipients] == [
@@ -127,7 +73,7 @@ def test_several_notices_are_acknowledged_in_one_statement(tmp_path):
         async with scene(tmp_path, SENDER, READER) as made:
             await subscribed(made, READER, "*.seizures")
             for _ in range(5):
-                await sent(made, SENDER, request())
+                await sent(made, SENDER, a_request())
             items = await arrived(made, READER, 5)
             await made[READER].acknowledge(READER, tuple(item.notice_id for item in items))
 
@@ -146,7 +92,7 @@ def test_a_correction_stands_beside_the_old_text_and_a_recall_erases_both(tmp_pa
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
             await subscribed(made, READER, "*.*")
-            first = await sent(made, SENDER, request())
+            first = await sent(made, SENDER, a_request())
             await arrived(made, READER)
             text = {**examples("seizure"), "reference": "corrected"}
             kept = await made[SENDER].correct(SENDER, first.id, CorrectionRequest(notice=text))
@@ -182,7 +128,7 @@ def test_only_an_own_published_notice_can_be_recalled_or_corrected(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
             await subscribed(made, READER, "*.*")
-            status = await sent(made, SENDER, request())
+            status = await sent(made, SENDER, a_request())
             await arrived(made, READER)
             with pytest.raises(NotRecallableError):
                 await made[READER].recall(READER, status.id, RecallRequest())
@@ -200,12 +146,12 @@ def test_a_state_whose_law_forbids_it_does_not_get_it_and_the_sender_is_told_the
         async with scene(tmp_path, SENDER, READER, OTHER, world=world) as made:
             await subscribed(made, READER, "*.*")
             await subscribed(made, OTHER, "*.*")
-            preview = await made[SENDER].preview(SENDER, request())
+            preview = await made[SENDER].preview(SENDER, a_request())
             assert preview.would_send
             denied = next(item for item in preview.candidates if item.participant == OTHER)
             assert not denied.permitted
             assert denied.verdict.first_denial().article == "12(3)"
-            status = await sent(made, SENDER, request())
+            status = await sent(made, SENDER, a_request())
             assert status.state is State.PUBLISHED
             assert [item.participant for item in status.recipients] == [SENDER, READER]
             (left,) = status.left_out
@@ -216,7 +162,7 @@ def test_a_state_whose_law_forbids_it_does_not_get_it_and_the_sender_is_told_the
                 "12(3)",
             )
             # Whom a person named, a person gives up: nothing leaves the house.
-            named = await sent(made, SENDER, request(to=(OTHER,)))
+            named = await sent(made, SENDER, a_request(to=(OTHER,)))
             assert named.state is State.RETURNED
             assert named.problem.code == "denied"
             assert [item.article for item in named.problem.denied] == ["12(3)"]
@@ -232,20 +178,12 @@ def test_a_law_that_changed_is_obeyed_when_it_is_sealed(tmp_path):
             await subscribed(made, READER, "*.*")
             await subscribed(made, OTHER, "*.*")
             app, made.wire.app = made.wire.app, None
-            kept = await made[SENDER].accept(SENDER, request())
+            kept = await made[SENDER].accept(SENDER, a_request())
             await until(lambda: made[SENDER].readiness().reasons)
             world = made.world
-            metadata_before = world.repository
+            before = world.repository
             put_law(world, "tj", world.law("tj", FORBIDS))
-            name = "tj-law"
-            version = world.repository.version_of(name)
-            data = world.law("tj", FORBIDS)
-            await made.broker.serving.upload_role(
-                name,
-                world.repository.files[f"{version}.{name}.json"],
-                {"tj/law.json": data},
-                metadata_before.version_of(name),
-            )
+            await upload(made.broker, world, "tj-law", "tj/law.json", before)
             made.wire.app = app
             status = await made[SENDER].wait_outcome(SENDER, kept.notice_id, 20)
             assert status.state is State.PUBLISHED
@@ -258,10 +196,10 @@ def test_a_law_that_changed_is_obeyed_when_it_is_sealed(tmp_path):
 def test_nobody_to_send_it_to_gives_it_back(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER) as made:
-            status = await sent(made, SENDER, request())
+            status = await sent(made, SENDER, a_request())
             assert status.state is State.RETURNED
             assert status.problem.code == "no-recipients"
-            unknown = await sent(made, SENDER, request(to=("uz/nobody",)))
+            unknown = await sent(made, SENDER, a_request(to=("uz/nobody",)))
             assert (unknown.state, unknown.problem.code) == (State.RETURNED, "recipients")
 
     asyncio.run(scenario())
@@ -271,7 +209,7 @@ def test_a_notice_with_a_clock_goes_to_the_focal_points_too(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, "tj/police") as made:
             label = LabelRequest(urgency="8h")
-            status = await sent(made, SENDER, request(to=("tj/police",), label=label))
+            status = await sent(made, SENDER, a_request(to=("tj/police",), label=label))
             assert status.state is State.PUBLISHED, status.problem
             via = {item.participant: item.via for item in status.recipients}
             assert via == {
@@ -287,14 +225,14 @@ def test_a_notice_with_a_clock_goes_to_the_focal_points_too(tmp_path):
 def test_an_answer_stands_in_the_thread_of_what_it_answers(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
-            status = await sent(made, SENDER, request(to=(READER,)))
+            status = await sent(made, SENDER, a_request(to=(READER,)))
             await arrived(made, READER)
-            answer = await sent(made, READER, request(to=(SENDER,), ref=status.id))
+            answer = await sent(made, READER, a_request(to=(SENDER,), ref=status.id))
             assert (answer.state, answer.thread) == (State.PUBLISHED, status.id)
             (item,) = await arrived(made, SENDER)
             assert (item.ref, item.thread) == (status.id, status.id)
             with pytest.raises(FormError) as raised:
-                await made[READER].accept(READER, request(to=(SENDER,), ref="01935f2e-8c00-7a3b-9c4d-5e6f70819203"))
+                await made[READER].accept(READER, a_request(to=(SENDER,), ref="01935f2e-8c00-7a3b-9c4d-5e6f70819203"))
             assert raised.value.pointer == "/ref"
 
     asyncio.run(scenario())
@@ -311,7 +249,7 @@ def test_an_ended_subscription_gets_nothing_more(tmp_path):
             await made[OTHER].unsubscribe(OTHER, Pattern("*.seizures"))
             assert [item.pattern for item in await made[OTHER].subscriptions(OTHER)] == ["*.routes"]
             await until(lambda: set(made[SENDER].network.subscriptions[OTHER]) == {"*.routes"})
-            status = await sent(made, SENDER, request())
+            status = await sent(made, SENDER, a_request())
             assert [item.participant for item in status.recipients] == [SENDER, READER]
             assert await made[OTHER].unsubscribe(OTHER, Pattern("*.seizures")) is None
             assert await made[OTHER].subscribe(OTHER, (Pattern("*.routes"),)) == []
@@ -333,11 +271,11 @@ def test_a_subscription_that_the_rules_deny_is_refused_at_once(tmp_path):
 def test_the_same_request_with_its_key_is_one_notice(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
-            first = await made[SENDER].accept(SENDER, request(to=(READER,)), "key-1")
-            again = await made[SENDER].accept(SENDER, request(to=(READER,)), "key-1")
+            first = await made[SENDER].accept(SENDER, a_request(to=(READER,)), "key-1")
+            again = await made[SENDER].accept(SENDER, a_request(to=(READER,)), "key-1")
             assert (again.notice_id, again.created) == (first.notice_id, False)
             with pytest.raises(Error) as raised:
-                await made[SENDER].accept(SENDER, request(to=(POINT,)), "key-1")
+                await made[SENDER].accept(SENDER, a_request(to=(POINT,)), "key-1")
             assert raised.value.code == "idempotency-conflict"
             await made[SENDER].wait_outcome(SENDER, first.notice_id, 10)
             assert len(await arrived(made, READER)) == 1
@@ -355,7 +293,7 @@ def test_one_gateway_serves_two_participants(tmp_path):
             async with gateway_world.running(place, wire) as gateway:
                 await known(gateway)
                 assert gateway.participants == (SENDER, POINT)
-                kept = await gateway.accept(SENDER, request(to=(POINT,)))
+                kept = await gateway.accept(SENDER, a_request(to=(POINT,)))
                 assert (await gateway.wait_outcome(SENDER, kept.notice_id, 10)).state is State.PUBLISHED
                 assert await gateway.status(POINT, kept.notice_id) is None
 
@@ -374,7 +312,7 @@ def test_what_stands_in_the_store_is_sealed(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
             text = {**examples("seizure"), "reference": marker}
-            await sent(made, SENDER, request(to=(READER,), notice=text))
+            await sent(made, SENDER, a_request(to=(READER,), notice=text))
             (item,) = await arrived(made, READER)
             assert item.notice["reference"] == marker
 
