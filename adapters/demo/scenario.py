@@ -245,11 +245,11 @@ class Scenario:
             items, cursor = await agency.inbox(self._cursors[who])
             fresh = [item for item in items if item["act"] == "issue" and item["sender"] == SENDER]
             fresh = [item for item in fresh if item["topic"] != "osce.practice"]
-            self._seen[who] |= {item["notice_id"] for item in fresh}
-            self._opened[who] |= {item["notice_id"] for item in fresh if item["state"] == "opened"}
+            self._seen[who] |= {item["id"] for item in fresh}
+            self._opened[who] |= {item["id"] for item in fresh if item["status"] == "opened"}
             if fresh:
                 self.outcome.sample = self.outcome.sample or fresh[0]
-                await agency.acknowledge([item["notice_id"] for item in fresh])
+                await agency.acknowledge([item["id"] for item in fresh])
             self._cursors[who] = cursor
             if len(items) < 200:
                 return
@@ -315,7 +315,7 @@ class Scenario:
             self.outcome.ledger_size, self.outcome.ledger_sound = report.size, report.sound
             if not report.sound:
                 raise DemoError(f"The log does not verify: {report.findings[0].detail}")
-            notice = NoticeId(self.outcome.sample["notice_id"])
+            notice = NoticeId(self.outcome.sample["id"])
             evidence = await make_evidence(client, known.directory, notice, sign=sign)
         file = stage.folder / "evidence.json"
         durable.write(file, evidence.encode())

@@ -316,10 +316,14 @@ def mark_erased(tx: Transaction, notice_id: NoticeId, reason: str) -> None:
 def mark_acknowledged(
     tx: Transaction, sender: ParticipantId, by: ParticipantId, notice_id: NoticeId, digest: bytes, *, at: int
 ) -> bool:
-    """Record that a recipient has acknowledged an own notice; say whether there is such a notice and recipient."""
+    """Record that a recipient has acknowledged an own notice; say whether there is such a notice and recipient.
+
+    The receipt may still be missing: a broker that was killed after it had published is asked again, and a recipient can
+    be quicker than that.
+    """
     row = tx.connection.execute(
         "SELECT outbox.seq, recipients FROM alias JOIN outbox USING (seq)"
-        " WHERE alias.notice_id = ? AND participant = ? AND statement_digest = ? AND receipt IS NOT NULL",
+        " WHERE alias.notice_id = ? AND participant = ? AND statement_digest = ?",
         (notice_id, sender, digest),
     ).fetchone()
     if row is None:

@@ -144,6 +144,19 @@ class PatternsRequest(BaseModel):
         return read(cls, data)
 
 
+class AcknowledgeRequest(BaseModel):
+    """Notices of one's inbox that were read: a duty officer's whole page, or a system's batch."""
+
+    model_config = _FORM
+
+    notices: Annotated[tuple[FormNoticeId, ...], Field(min_length=1, max_length=1000)]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
 def read(model: type[_M], data: bytes) -> _M:
     """Read strict JSON as a model; raise `MalformedError`, `TooLargeError`, or `FormError` that quotes nothing."""
     strict_json.parse_object(data, limit=LIMITS.body)

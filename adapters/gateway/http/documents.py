@@ -210,6 +210,12 @@ class InboxDocument(Document):
     items: tuple[InboxItemDocument, ...]
 
 
+class AcknowledgedDocument(Document):
+    """The notices that were acknowledged now, and not before."""
+
+    acknowledged: tuple[str, ...]
+
+
 class SubscriptionDocument(Document):
     """A pattern, and the index of the ledger's leaf that subscribed it; null while that is on its way."""
 

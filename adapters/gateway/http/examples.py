@@ -136,6 +136,8 @@ EXAMPLES: Final[dict[str, Any]] = {
     "CorrectionRequest": {"notice": examples("seizure")},
     "RecallRequest": {"reason": "withdrawn", "text": "The quantity was another case's."},
     "PatternsRequest": {"patterns": ["central-asia.*", "*.precursors"]},
+    "AcknowledgeRequest": {"notices": [_ID]},
+    "AcknowledgedDocument": {"acknowledged": [_ID]},
     "AcceptedDocument": {"id": _ID, "status": "kept", "href": f"/v1/notices/{_ID}"},
     "PublishedDocument": {
         "id": _ID,

@@ -2,14 +2,15 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from adapters.gateway.http import openapi
+from adapters.gateway.http import body, openapi
 from adapters.gateway.http.auth import Caller, Served
-from adapters.gateway.http.documents import InboxDocument, InboxItemDocument
+from adapters.gateway.http.documents import AcknowledgedDocument, InboxDocument, InboxItemDocument
 from adapters.gateway.http.notices import NoticeIdPath, reply
 from adapters.gateway.http.parameters import EachOnce, InboxQuery, missing, notice_id_of
 from adapters.gateway.http.service import Service
+from adapters.gateway.request import AcknowledgeRequest
 from schemas.ids import NoticeId, ParticipantId
 
 router = APIRouter()
@@ -76,3 +77,22 @@ async def acknowledge(id_: NoticeIdPath, caller: Caller, service: Served) -> Res
     notice_id = notice_id_of(id_)
     await service.acknowledge(caller, (notice_id,))
     return await _item(service, caller, notice_id)
+
+
+@router.post(
+    f"{PREFIX}/acknowledge",
+    operation_id="acknowledgeNotices",
+    summary="Say that several notices were read",
+    response_class=Response,
+    responses=openapi.responses(
+        {200: openapi.answer(AcknowledgedDocument, "Which of them were not acknowledged before.")},
+        *openapi.CALLER,
+        *openapi.BODY,
+        "storage-full",
+    ),
+    openapi_extra={**openapi.SECURED, **openapi.request_body("AcknowledgeRequest")},
+)
+async def acknowledge_all(request: Request, caller: Caller, service: Served) -> Response:
+    """Acknowledge up to 1,000 notices at once; ids that the inbox does not have are passed over."""
+    notices = AcknowledgeRequest.parse(await body.read(request)).notices
+    return reply(AcknowledgedDocument(acknowledged=tuple(await service.acknowledge(caller, notices))))

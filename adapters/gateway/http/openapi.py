@@ -119,6 +119,9 @@ REQUESTS: Final[Mapping[str, Node]] = {
         (),
         "Why a notice is taken back.",
     ),
+    "AcknowledgeRequest": _object(
+        {"notices": {**_list(NOTICE_ID, 1000), "minItems": 1}}, ("notices",), "Notices of the inbox that were read."
+    ),
     "PatternsRequest": _object({"patterns": _list(PATTERN, 256)}, ("patterns",), "All patterns from now on."),
 }
 
