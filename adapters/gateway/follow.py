@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-import structlog
-
 from adapters.client.broker import BrokerClient, Sign
 from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
 from adapters.gateway import fold, outbox, state
@@ -40,7 +38,13 @@ from schemas.rules.compile import Rules, compile_rules
 DIRECTORY_SECONDS: Final = 30
 HISTORY: Final = 1 << 16
 ADMITTED: Final = 64
-_log = structlog.get_logger("gateway")
+_DIRECTORY_ALARMS: Final = (
+    "directory",
+    "directory-rollback",
+    "directory-frozen",
+    "directory-append-only",
+    "directory-scope",
+)
 
 
 class ForkError(Error):
@@ -162,7 +166,7 @@ class Follower:
             except Error as error:
                 await self._note(error)
                 raise
-            await self._alarms.end("broker-away", "reads-refused", "log")
+            await self._alarms.end("broker-away", "reads-refused", "log", "wrong-log", "open-statement-withheld")
 
     async def admit(self, note: bytes) -> VerifiedCheckpoint:
         """Return a checkpoint as verified once it is proved to be of the tree that was followed so far.
@@ -258,7 +262,7 @@ class Follower:
         await self._store.write(commit)
         self._history.add(frontier, hashes)
         self._state, self._checkpoint = after, checkpoint
-        await self._alarms.end("open-statement-withheld", "wrong-log")
+        await self._alarms.end("open-statement-withheld")
         for words in folded.odd:
             await self._alarms.start("odd-leaf", words)
         await self._take_directory(directory)
@@ -324,6 +328,7 @@ class Follower:
                 raise DirectoryFrozenError("A directory is served that the log does not name.") from None
             return
         self._directory_looked = now
+        await self._alarms.end(*_DIRECTORY_ALARMS)
         self._publish()
 
     async def _take_directory(self, directory: Directory) -> None:
@@ -333,10 +338,7 @@ class Follower:
         # Compiling the laws of 57 States takes a while.
         self._rules = await asyncio.to_thread(_compile, directory, self._state)
         self._directory = directory
-        await self._alarms.end(
-            *("directory", "directory-rollback", "directory-frozen", "directory-append-only", "directory-scope"),
-            "not-enrolled",
-        )
+        await self._alarms.end("not-enrolled", *_DIRECTORY_ALARMS)
         foreign = sorted(self._foreign(directory))
         if foreign:
             await self._alarms.start(
