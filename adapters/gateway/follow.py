@@ -24,7 +24,12 @@ from adapters.gateway.network import Network
 from adapters.gateway.state import LogState
 from adapters.gateway.store import Store, Transaction
 from keys.directory.directory import Directory
-from keys.directory.errors import DirectoryAwayError, DirectoryError, DirectoryFrozenError
+from keys.directory.errors import (
+    DirectoryAwayError,
+    DirectoryError,
+    DirectoryFrozenError,
+    DirectorySignatureError,
+)
 from keys.directory.records import SealingRecord
 from keys.directory.update import DirectoryClient
 from keys.errors import CheckpointError
@@ -390,6 +395,13 @@ class Follower:
                 await self._alarms.start("open-statement-withheld", error.detail)
             case CheckpointError():
                 await self._alarms.start("wrong-log", error.detail)
+            case DirectorySignatureError() if self._directory is None:
+                await self._alarms.start(
+                    "wrong-log",
+                    "What is served is not signed under the root that was enrolled: compare its fingerprint.",
+                )
+            case DirectorySignatureError():
+                await self._alarms.start("directory", error.detail)
             case DirectoryError():
                 await self._alarms.start(error.code, error.detail)
             case RefusedError():

@@ -91,8 +91,12 @@ class Store:
         self._lock = _hold(path)
         try:
             self._writer = _connect(path)
-            _prepare(self._writer, path)
-            self._reader = _connect(path)
+            try:
+                _prepare(self._writer, path)
+                self._reader = _tuned(_connect(path))
+            except BaseException:
+                self._writer.close()
+                raise
         except BaseException:
             os.close(self._lock)
             raise
@@ -224,7 +228,10 @@ def _hold(path: Path) -> int:
 def _connect(path: Path) -> sqlite3.Connection:
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+
+
+def _tuned(connection: sqlite3.Connection) -> sqlite3.Connection:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
@@ -238,15 +245,17 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in a new file; refuse one that is not ours or newer than this version."""
+    """Make the tables in a new file; refuse one that is not ours or newer than this version, before it is changed."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if version > VERSION:
         raise Error("The gateway's store was written by a newer version.", problem="newer-store")
     if version == VERSION and application == APPLICATION:
+        _tuned(connection)
         return
     if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None:
         raise Error(f"{path.name} is not a gateway's store.", problem="configuration")
+    _tuned(connection)
     script = resources.files("adapters.gateway").joinpath("store.sql").read_text("utf-8")
     connection.executescript(
         f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id={APPLICATION};\nPRAGMA user_version={VERSION};\nCOMMIT;"
