@@ -243,12 +243,12 @@ class Scenario:
         agency = self._agencies[who]
         while True:
             items, cursor = await agency.inbox(self._cursors[who])
-            fresh = [item for item in items if item["act"] == "issue" and item["sender"] == SENDER]
-            fresh = [item for item in fresh if item["topic"] != "osce.practice"]
+            fresh = [item for item in items if item["act"] == "issue"]
             self._seen[who] |= {item["id"] for item in fresh}
             self._opened[who] |= {item["id"] for item in fresh if item["status"] == "opened"}
             if fresh:
-                self.outcome.sample = self.outcome.sample or fresh[0]
+                seizures = [item for item in fresh if item["notice"] and item["notice"]["kind"] == "seizure"]
+                self.outcome.sample = self.outcome.sample or next(iter(seizures), {})
                 await agency.acknowledge([item["id"] for item in fresh])
             self._cursors[who] = cursor
             if len(items) < 200:
@@ -282,12 +282,13 @@ class Scenario:
         while True:
             await asyncio.gather(*(self._read(who) for who in READERS))
             published = acknowledged = owed = 0
-            async for item in self._agencies[SENDER].notices():
-                if item["act"] == "issue" and item["topic"] != "osce.practice" and item["receipt"]:
-                    others = [one for one in item["recipients"] if one["participant"] != SENDER]
-                    published += 1
-                    owed += len(others)
-                    acknowledged += sum(one["acknowledged_at"] is not None for one in others)
+            for sender, agency in self._agencies.items():
+                async for item in agency.notices():
+                    if item["act"] == "issue" and item["receipt"]:
+                        others = [one for one in item["recipients"] if one["participant"] != sender]
+                        published += 1
+                        owed += len(others)
+                        acknowledged += sum(one["acknowledged_at"] is not None for one in others)
             if owed == acknowledged or time.monotonic() > until:
                 break
             await asyncio.sleep(0.2)

@@ -109,6 +109,7 @@ class Sender:
         self._more = asyncio.Event()
         self._recording: deque[asyncio.Task[None]] = deque()
         self._backoff = Backoff()
+        self._resume_at = 0.0
 
     def wake(self) -> None:
         """Tell that something new waits."""
@@ -226,8 +227,14 @@ class Sender:
                 return _Published(entry.seq, entry.id, receipt)
 
     async def _pause(self, asked: float | None) -> None:
-        """Wait before the next attempt; where the broker is known to be away, at most until it is back."""
-        seconds = self._backoff.after(asked)
+        """Wait before the next attempt; where the broker is known to be away, at most until it is back.
+
+        Whatever was under way when the broker went fails at once, and that is one failure, not eight.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._resume_at:
+            self._resume_at = now + self._backoff.after(asked)
+        seconds = self._resume_at - now
         if AWAY.isdisjoint(self._alarms.on):
             await asyncio.sleep(seconds)
             return
