@@ -547,9 +547,9 @@ class Gateway:
             )
         )
 
-    async def look(self) -> tuple[Check, ...]:
+    async def look(self, client: BrokerClient | None = None) -> tuple[Check, ...]:
         """Look at the log once and check every step, without having been started and without sending anything."""
-        _, follower = self._attach()
+        _, follower = self._attach(client)
         # What is wrong with the log is an alarm by then, and among the checks.
         with contextlib.suppress(Error):
             await follower.poll()
