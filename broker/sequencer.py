@@ -45,6 +45,7 @@ from keys.sign import Ed25519Signer
 from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import Kid, LedgerIndex, NoticeId, Origin
+from schemas.limits import LIMITS
 from schemas.record import Record
 
 CHUNK: Final = 64
@@ -387,13 +388,20 @@ class Sequencer:
         return self._receipts.receipt(receipt_of(self.origin, index, record, own))
 
     def demand_sound(self) -> None:
-        """Raise `OverloadedError` where the ledger is not the one that was signed: nothing may be appended to it."""
+        """Raise `OverloadedError` where nothing may be appended: another ledger than the signed one, or a wrong clock."""
         if self.alarm is not None:
             raise OverloadedError("The ledger is not the one that was signed.")
+        if self.clock_ran_back:
+            raise OverloadedError("The broker's clock has run back behind its newest leaf.")
+
+    @property
+    def clock_ran_back(self) -> bool:
+        """Say whether a record of now would not count, because it lies too far behind the newest one."""
+        return self._clock.now_ms() < self._view.state.newest - LIMITS.received_at_back
 
     def _keep_house(self) -> None:
         now_ms = self._clock.now_ms()
-        if self.alarm is None and self._housekeeping.due(now_ms):
+        if self.alarm is None and not self.clock_ran_back and self._housekeeping.due(now_ms):
             self._catch_up()
             if self._housekeeping.run(now_ms):
                 self._after_change()

@@ -343,6 +343,8 @@ class Serving:
             reasons.append("the ledger thread has stopped")
         if self._sequencer.alarm is not None:
             reasons.append(f"the ledger is not the one that was signed: {self._sequencer.alarm}")
+        if self._sequencer.clock_ran_back:
+            reasons.append("the clock has run back behind the newest leaf")
         if self._sequencer.failure is not None:
             reasons.append(f"the last attempt to write failed: {self._sequencer.failure}")
         if self.note is None:
@@ -369,6 +371,7 @@ class Serving:
             alarms={
                 **self._alarms,
                 **({} if self._sequencer.alarm is None else {self._sequencer.alarm: 1}),
+                **({"clock-ran-back": 1} if self._sequencer.clock_ran_back else {}),
                 **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable},
             },
         )
