@@ -23,6 +23,7 @@ from adapters.gateway.http.edge import Edge
 from adapters.gateway.service import Gateway
 from adapters.gateway.telemetry import Telemetry
 from adapters.gateway.tokens import Tokens
+from broker.init import BrokerKeys, repository_of
 from keys.http_signature import sign_request
 from tests import asgi, broker_world, gateway_world
 from tests.world import ORIGIN, Person, World
@@ -183,6 +184,9 @@ class _Now:
 @contextmanager
 def live_broker(world: World, folder, loop: Loop | None = None):
     """Serve a broker. Nobody waits for a page: what is not there yet is not there."""
+    keys = BrokerKeys(world.log, world.receipts, world.repository.snapshot_key, world.repository.timestamp_key)
+    # As in production: uploads of laws and network rules are read before they are taken.
+    world.repository = repository_of(world.repository.files, keys)
     own = loop or Loop()
     try:
         with own.entered(broker_world.running(world, folder, _Now())) as broker:
