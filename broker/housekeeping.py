@@ -4,7 +4,7 @@ All of it is appended like everything else, so that what changes is data in the 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -112,12 +112,13 @@ class Housekeeping:
             # A version's leaf is in the ledger, and a failure kept it from being taken over: its files are there too.
             self._repository = replace(self._repository, files=directory_files(self._ledger))
             self._directory = self._repository.load(now_ms // 1000)
+        recalled = []
         for notice_id in self._view.recalled_unerased():
             # A recall takes the corrections of what it recalls along.
-            for child in self._view.children(notice_id):
-                if child.act == "correct" and not child.erased:
-                    self._erase(child.notice_id, Code("recall"), now_ms)
-            self._erase(notice_id, Code("recall"), now_ms)
+            children = self._view.children(notice_id)
+            recalled += [child.notice_id for child in children if child.act == "correct" and not child.erased]
+            recalled.append(notice_id)
+        self._erase(list(dict.fromkeys(recalled)), Code("recall"), now_ms)
         self._settle()
 
     def upload_role(
@@ -168,16 +169,18 @@ class Housekeeping:
         return True
 
     def _expire(self, now_ms: int) -> None:
-        for notice_id in self._view.expiring(from_seconds(now_ms // 1000), ERASE_AT_ONCE):
-            self._erase(notice_id, Code("expired"), now_ms)
+        expired = self._view.expiring(from_seconds(now_ms // 1000), ERASE_AT_ONCE)
+        self._erase(expired, Code("expired"), now_ms)
 
-    def _erase(self, notice_id: NoticeId, reason: Code, now_ms: int) -> None:
-        digest = self._view.body_digest(notice_id)
-        self._append_event(Erasure(notice_id, reason), now_ms)
-        # --- crash point: the leaf says that the body is gone; the next start finishes it ---
-        if digest is not None:
-            self._ledger.erase([digest])
-        log.info("notice.erased", notice=notice_id, reason=reason)
+    def _erase(self, notices: Sequence[NoticeId], reason: Code, now_ms: int) -> None:
+        """Append the leaves that say so, all at once, then erase the bodies."""
+        if not notices:
+            return
+        bodies = [self._view.body_digest(notice_id) for notice_id in notices]
+        self._append_events([Erasure(notice_id, reason) for notice_id in notices], now_ms)
+        # --- crash point: the leaves say that the bodies are gone; the next start finishes it ---
+        self._ledger.erase([digest for digest in bodies if digest is not None])
+        log.info("notices.erased", count=len(notices), reason=reason)
 
     def _settle(self) -> None:
         """Decide again on all that is held, once for each leaf that changed the rules."""
@@ -202,22 +205,26 @@ class Housekeeping:
                 self._append_event(Day(day, len(kept), b64encode(merkle.root_of(kept))), now_ms)
 
     def _append_event(self, what: Happening, now_ms: int, *, objects: Mapping[str, bytes] | None = None) -> int:
-        event = Event(self._origin, b64encode(os.urandom(16)), what)
-        document = event.encode()
+        return self._append_events([what], now_ms, objects=objects)[0]
+
+    def _append_events(
+        self, happenings: Sequence[Happening], now_ms: int, *, objects: Mapping[str, bytes] | None = None
+    ) -> list[int]:
+        """Append events in one step, apply them, and return their leaves' indexes; raise `Error` if one does not count."""
         state = self._view.state
-        record = Record(
-            leaf=Leaf(event.leaf_type, now_ms, digests.event_leaf(document)),
-            document=document,
-            proof=None,
-            body_digest=None,
-            directory=state.directory,
-            boundary=state.boundary,
-        )
-        position = self._ledger.append(Append((Entry(record, None),), objects or {}))
-        (applied,) = self._view.apply([(position, record, None)])
-        if applied.index is None:
-            raise Error(f"An event does not count: {applied.reason}.", problem="unavailable")
-        return applied.index
+        records = []
+        for what in happenings:
+            event = Event(self._origin, b64encode(os.urandom(16)), what)
+            document = event.encode()
+            leaf = Leaf(event.leaf_type, now_ms, digests.event_leaf(document))
+            records.append(Record(leaf, document, None, None, state.directory, state.boundary))
+        first = self._ledger.append(Append(tuple(Entry(record, None) for record in records), objects or {}))
+        indexes = []
+        for applied in self._view.apply([(first + number, record, None) for number, record in enumerate(records)]):
+            if applied.index is None:
+                raise Error(f"An event does not count: {applied.reason}.", problem="unavailable")
+            indexes.append(int(applied.index))
+        return indexes
 
 
 def _objects(files: Mapping[str, bytes]) -> dict[str, bytes]:

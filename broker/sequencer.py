@@ -349,11 +349,13 @@ class Sequencer:
             if not isinstance(outcome, Repeated) and outcome.decision is not None
         )
         applied: dict[bytes, Applied] = {}
+        published = False
         try:
             if accepted or decisions:
                 entries = tuple(Entry(outcome.record, outcome.body) for outcome in accepted)
                 position = self._ledger.append(Append(entries, decisions=decisions))
                 # --- the commit point: from here on the accepted statements are published ---
+                published = True
                 items = [(position + number, entry.record, entry.body) for number, entry in enumerate(entries)]
                 results = self._view.apply(items, [outcome.statement for outcome in accepted])
                 applied = {
@@ -364,6 +366,9 @@ class Sequencer:
         except Error as error:
             # Whoever sends again finds out what became of it: the receipt, or a decision anew.
             self._fail(error)
+            if published:
+                # "Nothing was accepted" would be wrong now, whatever kept the view from following.
+                error = OverloadedError("It is not known yet what became of the statement: send it again.")
             _settle([(job.answer, error) for job, _ in decided])
             return
         if accepted or decisions:

@@ -20,7 +20,7 @@ from broker.http.service import (
     LogObject,
     Subscription,
 )
-from broker.sequencer import Answer, NotPublished, Sequencer
+from broker.sequencer import Answer, NotPublished, Sequencer, SignedTree
 from broker.telemetry import Figures
 from broker.trust import Trust
 from broker.view.held import Held
@@ -156,7 +156,7 @@ class Serving:
             if number % PIECE == PIECE - 1:
                 await asyncio.sleep(0)
             row = reader.by_index(offer.index)
-            made = None if row is None else self._deliver(row, caller, kids, trust)
+            made = None if row is None else self._deliver(row, caller, kids, trust, signed)
             if isinstance(made, Withheld):
                 withheld.append(Held(caller, offer.index, signed.size, made.why))
             elif made is not None:
@@ -173,9 +173,9 @@ class Serving:
         self._view.hold(withheld)
 
     def _deliver(
-        self, row: StatementRow, caller: ParticipantId, kids: frozenset[Kid], trust: Trust
+        self, row: StatementRow, caller: ParticipantId, kids: frozenset[Kid], trust: Trust, signed: SignedTree
     ) -> bytes | Withheld | None:
-        reader, signed = self._view_of_loop, self._sequencer.signed
+        reader = self._view_of_loop
         body = reader.body(row)
         if body is None or signed.note is None or row.index >= signed.size:
             return None
@@ -207,7 +207,7 @@ class Serving:
         row = self._view_of_loop.by_notice(notice_id)
         if row is None:
             return None
-        made = self._deliver(row, caller, self._kids(caller, self.trust), self.trust)
+        made = self._deliver(row, caller, self._kids(caller, self.trust), self.trust, self._sequencer.signed)
         if isinstance(made, Withheld):
             raise Error(f"The rules withhold it: condition {made.why.condition}.", problem="forbidden")
         return made
