@@ -112,14 +112,22 @@ class Housekeeping:
             # A version's leaf is in the ledger, and a failure kept it from being taken over: its files are there too.
             self._repository = replace(self._repository, files=directory_files(self._ledger))
             self._directory = self._repository.load(now_ms // 1000)
-        recalled = []
-        for notice_id in self._view.recalled_unerased():
-            # A recall takes the corrections of what it recalls along.
-            children = self._view.children(notice_id)
-            recalled += [child.notice_id for child in children if child.act == "correct" and not child.erased]
-            recalled.append(notice_id)
-        self._erase(list(dict.fromkeys(recalled)), Code("recall"), now_ms)
+        recalled = self._view.recalled_unerased()
+        self._erase(self._corrections(recalled) + recalled, Code("recall"), now_ms)
         self._settle()
+
+    def _corrections(self, notices: Sequence[NoticeId]) -> list[NoticeId]:
+        """Return the corrections of some notices, and those of these, as far as they are not erased: a recall takes them along."""
+        found: list[NoticeId] = []
+        seen, ahead = set(notices), list(notices)
+        while ahead:
+            for child in self._view.children(ahead.pop()):
+                if child.act == "correct" and child.notice_id not in seen:
+                    seen.add(child.notice_id)
+                    ahead.append(child.notice_id)
+                    if not child.erased:
+                        found.append(child.notice_id)
+        return found
 
     def upload_role(
         self, role: str, metadata: bytes, targets: Mapping[str, bytes], *, if_match: int | None, now_ms: int
