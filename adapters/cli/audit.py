@@ -321,7 +321,11 @@ def _show_checked(checked: Checked) -> None:
     if where.as_json:
         where.json(value)
         return
-    where.listing("steps", steps, [Column("Step", "step", whole=True), Column("", "ok"), Column("Found", "detail")])
+    where.listing(
+        "steps",
+        steps,
+        [Column("Step", "step", whole=True), Column("Result", "ok", whole=True), Column("Found", "detail")],
+    )
     if isinstance(value["statement"], dict):
         where.record(
             {**value["statement"], "sound": checked.sound},

@@ -38,7 +38,7 @@ def doctor(
     else:
         columns = [
             Column("Step", "name"),
-            Column("", "state", whole=True),
+            Column("State", "state", whole=True),
             Column("Found", "detail"),
             Column("What to do", "hint"),
         ]

@@ -37,7 +37,7 @@ def list_(
         Column("Id", "id", whole=True),
         Column("From", "sender"),
         Column("What", "what"),
-        Column("", "mark", whole=True),
+        Column("State", "mark", whole=True),
     ]
     rows = [
         {

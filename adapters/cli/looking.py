@@ -36,7 +36,7 @@ def show(
         Column("Name", "name"),
         Column("Roles", "roles"),
         Column("Keys", "keys", right=True),
-        Column("", "mark"),
+        Column("Note", "mark"),
     ]
     rows = [
         {

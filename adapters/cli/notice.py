@@ -87,7 +87,7 @@ def status(
         Column("Topic", "topic"),
         Column("What", "what"),
         Column("Status", "status", whole=True),
-        Column("Ack.", "seen", right=True),
+        Column("Acknowledged", "seen"),
     ]
     terminal().listing("notices", shown, columns)
     if len(rows) == limit:
@@ -139,7 +139,7 @@ def _objects(value: Json) -> list[dict[str, Json]]:
 
 def _acknowledged(row: Mapping[str, Json]) -> str:
     others = [item for item in _objects(row["recipients"]) if item["via"] != "sender"]
-    return f"{sum(item['acknowledged_at'] is not None for item in others)}/{len(others)}" if others else ""
+    return f"{sum(item['acknowledged_at'] is not None for item in others)} of {len(others)}" if others else ""
 
 
 def _show_outcome(found: dict[str, Json]) -> None:
@@ -193,7 +193,7 @@ def _show_people(
     known = {row["who"] for row in rows}
     rows += [_denied(item["participant"], dict(item), "") for item in refused if item["participant"] not in known]
     if rows:
-        columns = [Column("Recipient", "who"), Column("", "answer"), Column("Why", "why")]
+        columns = [Column("Participant", "who"), Column("Answer", "answer", whole=True), Column("Why", "why")]
         terminal().listing("recipients", rows, columns)
 
 

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+_NARROWEST: Final = 14
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _STYLES: Final = {
     "published": "green",
@@ -74,8 +75,10 @@ class Terminal:
         """Print rows: a table, lines, or the object `{name: rows, …}` where `beside` are its other members."""
         if self.as_json:
             self.json({name: list(rows), **beside})
-        elif sys.stdout.isatty():
+        elif sys.stdout.isatty() and rows:
             self._table(rows, columns)
+        elif sys.stdout.isatty():
+            self.say("Nothing to list.")
         else:
             self._lines([column.heading for column in columns])
             for row in rows:
@@ -86,10 +89,12 @@ class Terminal:
         if self.as_json:
             self.json(value)
             return
-        pairs = [(heading, value.get(member)) for heading, member in shown or [(name, name) for name in value]]
+        named = shown or [(name, name) for name in value]
+        pairs = [(heading, clean(value.get(member))) for heading, member in named]
         if not sys.stdout.isatty():
-            for heading, member in pairs:
-                self._lines([heading, clean(member)])
+            for heading, text in pairs:
+                if text:
+                    self._lines([heading, text])
             return
         from rich.table import Table
         from rich.text import Text
@@ -97,9 +102,8 @@ class Terminal:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
-        for heading, member in pairs:
-            if member is not None and member != []:
-                text = clean(member)
+        for heading, text in pairs:
+            if text:
                 table.add_row(heading, Text(text, style=_STYLES.get(text, "")))
         self._out().print(table)
 
@@ -148,22 +152,16 @@ class Terminal:
     # inside
 
     def _table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> None:
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
-        for column in columns:
-            table.add_column(
-                column.heading,
-                no_wrap=column.whole,
-                overflow="fold",
-                justify="right" if column.right else "left",
-            )
-        for row in rows:
-            texts = [clean(row.get(column.member)) for column in columns]
-            table.add_row(*[Text(text, style=_STYLES.get(text, "")) for text in texts])
-        self._out().print(table)
+        texts = [[clean(row.get(column.member)) for column in columns] for row in rows]
+        # A column in which nothing stands tells nobody anything.
+        kept = [n for n in range(len(columns)) if not texts or any(row[n] for row in texts)]
+        shown = [columns[n] for n in kept]
+        cells = [[row[n] for n in kept] for row in texts]
+        out = self._out()
+        if _cramped(cells, shown, out.width):
+            _stack(out, cells, shown)
+        else:
+            _spread(out, cells, shown)
 
     def _talk(self, text: str, style: str) -> None:
         lines = "\n".join(map(clean, text.split("\n")))
@@ -192,6 +190,45 @@ class Terminal:
         from rich.console import Console
 
         return Console(file=sys.stderr, highlight=False)
+
+
+def _cramped(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> bool:
+    """Say whether the columns that may fold would have too little room beside those that must not."""
+    whole = sum(
+        max([len(column.heading), *(len(row[n]) for row in cells)])
+        for n, column in enumerate(columns)
+        if column.whole or column.right
+    )
+    folding = [column for column in columns if not (column.whole or column.right)]
+    return bool(folding) and width - whole - 3 * len(columns) < _NARROWEST * len(folding)
+
+
+def _spread(out: "Console", cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
+    """Print a table, a row a line."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, no_wrap=column.whole, overflow="fold", justify=justify)
+    for row in cells:
+        table.add_row(*[Text(text, style=_STYLES.get(text, "")) for text in row])
+    out.print(table)
+
+
+def _stack(out: "Console", cells: Sequence[Sequence[str]], columns: Sequence[Column]) -> None:
+    """Print each row as two lines, for narrow terminals: what must stay whole, then the rest."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for row in cells:
+        pairs = list(zip(columns, row, strict=True))
+        first = Text("  ").join(Text(text, style=_STYLES.get(text, "bold")) for column, text in pairs if column.whole)
+        rest = Text(" · ").join(Text(text) for column, text in pairs if text and not column.whole)
+        out.print(first)
+        out.print(Padding(rest, (0, 0, 0, 4)))
 
 
 def _progress(console: "Console") -> "Progress":
