@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -58,10 +58,10 @@ class Agency:
         kept = await self.call("POST", "/v1/notices", json=notice, headers={"Prefer": f"wait={wait}"})
         return dict(await self.call("GET", f"/v1/notices/{kept['id']}"))
 
-    async def notices(self) -> AsyncIterator[dict[str, Any]]:
-        """Yield what became of each notice of the participant's."""
-        async for item in self._pages("/v1/notices", "notices"):
-            yield item
+    async def notices(self, after: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return a page of what became of the participant's notices behind a cursor, and the next cursor."""
+        page = await self.call("GET", f"/v1/notices?after={after}&limit={PAGE}")
+        return page["notices"], page["next"]
 
     async def inbox(self, after: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return a page of the inbox behind a cursor, and the next cursor."""
@@ -71,13 +71,3 @@ class Agency:
     async def acknowledge(self, notices: list[str]) -> None:
         """Acknowledge several notices at once."""
         await self.call("POST", "/v1/inbox/acknowledge", json={"notices": notices})
-
-    async def _pages(self, path: str, member: str) -> AsyncIterator[dict[str, Any]]:
-        after = 0
-        while True:
-            page = await self.call("GET", f"{path}?after={after}&limit={PAGE}")
-            for item in page[member]:
-                yield item
-            if len(page[member]) < PAGE:
-                return
-            after = page["next"]

@@ -16,7 +16,7 @@ from adapters.audit.verify import verify_log
 from adapters.cli import desk
 from adapters.client.broker import BrokerClient
 from adapters.demo import ceremony, search
-from adapters.demo.agency import Agency
+from adapters.demo.agency import PAGE, Agency
 from adapters.demo.ceremony import AUDITOR, GATEWAYS, Stage
 from adapters.demo.processes import DemoError, Service, command
 from adapters.demo.rows import Rows
@@ -66,6 +66,35 @@ class Progress:
 
     say: Say
     moved: Callable[[int, int], None]
+
+
+class Tally:
+    """What became of one sender's issues; pages that have nothing to wait for any more are not read again."""
+
+    def __init__(self, sender: str) -> None:
+        self.published = self.owed = self.acknowledged = 0
+        self._sender = sender
+        self._cursor = 0
+        self._settled = (0, 0)
+
+    async def count(self, agency: Agency) -> None:
+        """Read on from the first page that had something to wait for."""
+        cursor, (self.published, self.owed) = self._cursor, self._settled
+        self.acknowledged, waiting = self.owed, False
+        while True:
+            items, following = await agency.notices(cursor)
+            issues = [item for item in items if item["act"] == "issue" and item["receipt"]]
+            others = [one for item in issues for one in item["recipients"] if one["participant"] != self._sender]
+            done = sum(one["acknowledged_at"] is not None for one in others)
+            self.published += len(issues)
+            self.owed += len(others)
+            self.acknowledged += done
+            waiting = waiting or done < len(others) or len(items) < PAGE
+            if len(items) < PAGE:
+                return
+            cursor = following
+            if not waiting:
+                self._cursor, self._settled = cursor, (self.published, self.owed)
 
 
 class Scenario:
@@ -251,7 +280,7 @@ class Scenario:
                 self.outcome.sample = self.outcome.sample or next(iter(seizures), {})
                 await agency.acknowledge([item["id"] for item in fresh])
             self._cursors[who] = cursor
-            if len(items) < 200:
+            if len(items) < PAGE:
                 return
 
     async def _deny(self) -> str:
@@ -279,16 +308,13 @@ class Scenario:
         """Wait until everything that was sent has arrived and is acknowledged, then count."""
         self._progress.say("Acknowledgements: signed, sealed, batched; the sender sees who has read what")
         until = time.monotonic() + PATIENCE_SECONDS
+        tallies = {who: Tally(who) for who in self._agencies}
         while True:
             await asyncio.gather(*(self._read(who) for who in READERS))
-            published = acknowledged = owed = 0
-            for sender, agency in self._agencies.items():
-                async for item in agency.notices():
-                    if item["act"] == "issue" and item["receipt"]:
-                        others = [one for one in item["recipients"] if one["participant"] != sender]
-                        published += 1
-                        owed += len(others)
-                        acknowledged += sum(one["acknowledged_at"] is not None for one in others)
+            await asyncio.gather(*(tally.count(self._agencies[who]) for who, tally in tallies.items()))
+            published = sum(tally.published for tally in tallies.values())
+            owed = sum(tally.owed for tally in tallies.values())
+            acknowledged = sum(tally.acknowledged for tally in tallies.values())
             if owed == acknowledged or time.monotonic() > until:
                 break
             await asyncio.sleep(0.2)
@@ -346,7 +372,7 @@ class Scenario:
             items, after = await self._agencies["tj/focal-point"].inbox(after)
             if any(marker in str(item["notice"]) for item in items):
                 return
-            if len(items) < 200:
+            if len(items) < PAGE:
                 raise DemoError("The marker did not arrive at its recipient.")
 
 
