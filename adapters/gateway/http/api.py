@@ -35,6 +35,7 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     documents.InboxItemDocument,
     documents.InboxDocument,
     documents.SubscriptionsDocument,
+    documents.AcknowledgedDocument,
     documents.ImportDocument,
     documents.DoctorDocument,
     documents.HealthDocument,
