@@ -33,16 +33,16 @@ def deliver(
 ) -> bytes | Withheld | None:
     """Return the delivery of one notice for one recipient, `Withheld`, or None where no stanza is for its keys.
 
-    `record` and `body` are the ledger's own and were verified when they were accepted.
+    `record` and `body` are the ledger's own and were verified when they were accepted. Who has no stanza is not told what
+    the rules say: that would show that there is such a notice, and by the condition what it is about.
     """
-    statement = Statement.parse(record.document)
-    denial = may_receive(statement, recipient, trust)
-    if denial is not None:
-        return Withheld(denial)
     sealed = SealedNotice.from_json(orjson.loads(body))
     own = next((number for number, stanza in enumerate(sealed.recipients) if stanza.kid in kids), None)
     if own is None:
         return None
+    denial = may_receive(Statement.parse(record.document), recipient, trust)
+    if denial is not None:
+        return Withheld(denial)
     share = SealedShare(sealed.header, sealed.recipients[own], sealed.iv, sealed.ciphertext, sealed.tag)
     hashes = [merkle.leaf_hash(stanza.entry()) for stanza in sealed.recipients]
     path = RecipientPath(own, len(hashes), tuple(merkle.inclusion_path(hashes, own)))
