@@ -404,6 +404,9 @@ class Follower:
                 await self._alarms.start("directory", error.detail)
             case DirectoryError():
                 await self._alarms.start(error.code, error.detail)
+            case RefusedError(remote="clock-skew"):
+                if "clock-skew" not in self._alarms.on:
+                    await self._alarms.start("clock-skew", error.detail)
             case RefusedError():
                 await self._alarms.start("reads-refused", f"The broker refuses to be read: {error.detail}")
             case _:

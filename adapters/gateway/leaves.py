@@ -14,9 +14,10 @@ from adapters.gateway.fold import DEMANDED, Found, found
 from keys.log.tiles import WIDTH, Tile
 from schemas.errors import Error, FormError
 from schemas.ids import LedgerIndex
-from schemas.leaf import Leaf
+from schemas.leaf import Leaf, LeafType
 
 AT_ONCE: Final = 8
+_OURS: Final = frozenset({"unauthenticated", "unknown-key", "revoked-key", "forbidden", "clock-skew"})
 
 
 class WithheldError(Error):
@@ -73,12 +74,14 @@ def _leaf(entry: bytes) -> Leaf:
 
 
 async def _thing(client: BrokerClient, sign: Sign, index: LedgerIndex, leaf: Leaf, limit: asyncio.Semaphore) -> Found:
+    # Events are everybody's: whoever has the wrong time, or is not let in, sees them nevertheless.
+    signed = sign if leaf.type is LeafType.OPEN else None
     async with limit:
         try:
-            served = await client.log_object(leaf.digest, sign)
+            served = await client.log_object(leaf.digest, signed)
             return found(index, leaf, served.document, served.proof)
         except RefusedError as error:
-            if error.remote in ("unauthenticated", "unknown-key", "revoked-key", "forbidden"):
+            if error.remote in _OURS:
                 raise  # it is we who are not let in
             raise WithheldError(f"What stands behind the open leaf {index} is not served.") from None
         except (AnswerError, FormError):

@@ -34,6 +34,7 @@ from adapters.gateway.sealing import Holders, Sealed, Sealer
 from adapters.gateway.state import STOPPING
 from adapters.gateway.status import Denial, LeftOut, State, Trouble, Via
 from adapters.gateway.store import Store, Transaction, Work
+from keys.errors import UnknownKeyError
 from schemas.envelope import envelope_bytes
 from schemas.errors import Error
 from schemas.ids import NoticeId, Origin, ParticipantId
@@ -274,7 +275,7 @@ class Sender:
 
     async def _refused(self, entry: Entry, error: RefusedError) -> Entry | None:
         """Deal with a refusal: return the entry to send next in its place, None where it is settled."""
-        if error.remote in _ENROLLING and error.refusal is None:
+        if error.refusal is None and (error.remote in _ENROLLING or await self._early(error)):
             await self._postpone(entry, error)
             await self._alarms.start("not-accepted", f"The broker does not know this gateway: {error.detail}")
             await asyncio.sleep(self._backoff.after(5))
@@ -301,6 +302,20 @@ class Sender:
             return await self._seal_anew(entry, trouble, denials, token)
         await self._end(entry, trouble, token)
         return None
+
+    async def _early(self, error: RefusedError) -> bool:
+        """Say whether the broker takes our key for closed while the log, as far as we know it, does not.
+
+        Its clock lies before the key's `from`, or the leaf that ends the key has not arrived here yet.
+        """
+        if error.remote != "revoked-key":
+            return False
+        network = await self._follower.wait()
+        try:
+            record = network.directory.signing(self._identity.signing.kids)
+        except UnknownKeyError:
+            return True
+        return network.directory.in_force(record, network.moment(self._now_ms()), network.revoked)
 
     async def _seal_anew(self, entry: Entry, trouble: Trouble, denials: tuple[Denial, ...], token: str) -> Entry | None:
         """Free an entry that was definitely refused and seal it under a new id, without those who came uninvited."""

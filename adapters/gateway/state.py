@@ -14,8 +14,12 @@ from keys.log.merkle import HASH_SIZE, Frontier
 from schemas.encoding import Time, from_seconds
 from schemas.ids import Kid, LedgerIndex, ParticipantId, Pattern
 
-STOPPING: Final = frozenset({"fork", "rollback", "open-statement-withheld", "wrong-log"})
-"""Alarms during which nothing is sent: the log is not what it must be, and what is sent now might be lost in a lie."""
+STOPPING: Final = frozenset({"fork", "rollback", "open-statement-withheld", "wrong-log", "reads-refused"})
+"""Alarms during which nothing is sent: the log is not what it must be, and what is sent now might be lost in a lie.
+
+A broker that refuses to be read might hide a revocation by it. One that finds our clock wrong might too; that shows as
+an alarm and stops nothing, for publishing works with a clock that is late.
+"""
 
 STICKY: Final = frozenset({"fork", "rollback"})
 """Alarms that only a person ends: what was seen stays proved, whatever the log shows next."""
