@@ -19,7 +19,7 @@ from schemas.errors import Error
 
 app = typer.Typer(help="Show the whole exchange: three States, a broker that is killed, an audit.")
 
-_FOR_PEOPLE: Final = ("searched_bytes", "evidence_file", "sample")
+_FOR_PEOPLE: Final = ("searched_bytes", "evidence_file", "fingerprint", "sample")
 
 
 @app.callback(invoke_without_command=True)
@@ -52,7 +52,8 @@ def demo(
     if where.as_json:
         where.json({name: value for name, value in asdict(outcome).items() if name not in _FOR_PEOPLE})
     else:
-        report.show(outcome, folder if kept else None, scenario.addresses() if keep else {})
+        running = report.Running(scenario.addresses(), scenario.process_ids()) if keep else None
+        report.show(outcome, folder if kept else None, running)
     if not kept:
         shutil.rmtree(folder)
 

@@ -1,12 +1,12 @@
 """What the demonstration shows at its end: a table of what happened, and what to try next."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -14,14 +14,28 @@ from adapters.demo.scenario import READERS, Outcome
 from schemas.notice import parse_notice, summary
 
 
-def show(outcome: Outcome, folder: Path | None, addresses: Mapping[str, str]) -> None:
-    """Print the outcome on standard output; `folder` is where things stay, `addresses` what goes on running."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What goes on running: addresses by name, and process ids."""
+
+    addresses: Mapping[str, str]
+    process_ids: Sequence[int]
+
+
+def show(outcome: Outcome, folder: Path | None, running: Running | None) -> None:
+    """Print the outcome on standard output; `folder` is where things stay."""
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 100)
     console.print()
     console.print(_table(outcome))
-    console.print(
-        Panel(_next(outcome, folder, addresses), title="What to try next", title_align="left", box=box.ROUNDED)
-    )
+    if running is not None and folder is not None:
+        console.print("Everything is still running:", style="bold")
+        for name, address in running.addresses.items():
+            console.print(f"  {name:<12} {address}")
+    console.print("What to try next", style="bold")
+    for command, about in _next(outcome, folder, running):
+        # Commands stand whole on their line, to be copied.
+        console.print(Text(f"  {command}"), soft_wrap=True)
+        console.print(Text(f"      {about}", style="dim"), soft_wrap=True)
 
 
 def _table(outcome: Outcome) -> Table:
@@ -67,20 +81,23 @@ def _verdict(text: str, good: bool) -> Text:
     return Text(("✓ " if good else "✗ ") + text, style="green" if good else "bold red")
 
 
-def _next(outcome: Outcome, folder: Path | None, addresses: Mapping[str, str]) -> Text:
-    text = Text()
-    if addresses:
-        text.append("Everything is still running; end it by its process ids.\n", style="bold")
-        for name, address in addresses.items():
-            text.append(f"  {name:<12} {address}\n")
-        gateway = addresses["gateway-tj"]
-        text.append(f"  valise inbox list --gateway {gateway} --token-file {folder}/token-tj-focal-point\n")
-        text.append(f"  curl -s {addresses['broker']}/v1/log/checkpoint\n")
+def _next(outcome: Outcome, folder: Path | None, running: Running | None) -> Iterator[tuple[str, str]]:
+    if running is not None:
+        gateway = running.addresses["gateway-tj"]
+        yield (
+            f"valise inbox list --gateway {gateway} --token-file {folder}/token-tj-focal-point",
+            "what the focal point of Tajikistan has received",
+        )
+        yield f"curl -s {running.addresses['broker']}/v1/log/checkpoint", "the newest signed checkpoint of the log"
     else:
-        text.append("  make demo ARGS=--keep                        leave it running, and look inside\n")
-        text.append("  make demo ARGS='--data FILE.csv --rows 2000'  your own file with the same columns\n")
+        yield "make demo ARGS=--keep", "leave it running, and look inside"
+        yield "make demo ARGS='--data FILE.csv --rows 2000'", "your own file with the same columns"
     if folder is not None:
-        text.append(f"  valise audit check {outcome.evidence_file}\n")
-    text.append("  README.md                                    a first notice with curl, and how to check it\n")
-    text.append("  schemas/spec/README.md                       the formats, for whoever implements them")
-    return text
+        yield (
+            f'valise audit check {outcome.evidence_file} --root-fingerprint "{outcome.fingerprint}"',
+            "the evidence for one notice, offline",
+        )
+    if running is not None:
+        yield f"kill {' '.join(map(str, running.process_ids))}", "end it"
+    yield "less README.md", "a first notice with curl, and how to check it"
+    yield "less schemas/spec/README.md", "the formats, for whoever implements them"

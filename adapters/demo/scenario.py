@@ -57,6 +57,7 @@ class Outcome:
     ledger_sound: bool = False
     evidence_sound: bool = False
     evidence_file: str = ""
+    fingerprint: str = ""
     sample: dict[str, Any] = field(default_factory=dict)
 
 
@@ -150,6 +151,11 @@ class Scenario:
         """Return where the services listen, by name."""
         broker = {} if self._broker is None else {"broker": self._broker.address}
         return {**broker, **{f"gateway-{name}": service.address for name, service in self._gateways.items()}}
+
+    def process_ids(self) -> list[int]:
+        """Return the ids of the processes that run."""
+        services = [*self._gateways.values(), *([] if self._broker is None else [self._broker])]
+        return [service.pid for service in services]
 
     # Setting up
 
@@ -347,6 +353,7 @@ class Scenario:
         file = stage.folder / "evidence.json"
         durable.write(file, evidence.encode())
         self.outcome.evidence_file = str(file)
+        self.outcome.fingerprint = stage.place.fingerprint
         # Offline: this function opens no connection, and is given nothing but the file and the root's fingerprint.
         checked = check_evidence(file.read_bytes(), fingerprint=stage.place.fingerprint)
         self.outcome.evidence_sound = checked.sound
