@@ -6,8 +6,9 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -69,9 +70,51 @@ class Wire:
         """Nothing is held."""
 
 
+class _Switch:
+    """A service that is another broker's from test to test: describing the interface anew costs most of an application."""
+
+    def __init__(self) -> None:
+        self.target = None
+
+    def figures(self):
+        return self.target.figures()
+
+    def __getattr__(self, name):
+        return getattr(self.target, name)
+
+
+_free: list[tuple[_Switch, object]] = []
+
+
 def api(broker: broker_world.Broker):
-    """Return the broker's application."""
-    return create_api(broker.serving, Telemetry(broker.serving.figures))
+    """Return an application of the broker, for the rest of the test."""
+    switch = _Switch()
+    switch.target = broker.serving
+    return create_api(switch, Telemetry(broker.serving.figures))
+
+
+@contextmanager
+def borrowed_api(broker: broker_world.Broker):
+    """Lend an application of the broker for a block."""
+    switch, app = _free.pop() if _free else (None, None)
+    if switch is None:
+        switch = _Switch()
+        switch.target = broker.serving
+        app = create_api(switch, Telemetry(switch.figures))
+    switch.target = broker.serving
+    yield app
+    _free.append((switch, app))
+
+
+@cache
+def _default_world() -> World:
+    return make_world()
+
+
+def a_world() -> World:
+    """Return the world of `make_world`, whose keys are made once for all tests; what a test changes is its own."""
+    made = _default_world()
+    return replace(made, now=int(time.time()), people=dict(made.people), revoked={})
 
 
 def plant(world: World, folder: Path, *people: Person | str) -> Folder:
@@ -206,11 +249,11 @@ class Scene:
 @asynccontextmanager
 async def scene(folder: Path, *people: str, world: World | None = None, **changes):
     """Run a broker and gateways, each over the same wire, that know the network when the block begins."""
-    world = world or make_world()
+    world = world or a_world()
     (folder / "broker").mkdir(exist_ok=True)
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(broker_world.running(world, folder / "broker"))
-        made = Scene(world, broker, Wire(api(broker)), {})
+        made = Scene(world, broker, Wire(stack.enter_context(borrowed_api(broker))), {})
         for who in people:
             place = plant(world, folder / who.replace("/", "-"), who)
             made.gateways[who] = await stack.enter_async_context(running(place, made.wire, **changes))
