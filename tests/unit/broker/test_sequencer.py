@@ -19,7 +19,7 @@ from keys.directory import edit
 from keys.sign import verify_receipt, verify_refusal
 from schemas import encoding
 from schemas.delivery import Delivery
-from schemas.encoding import b64encode
+from schemas.encoding import b64encode, from_seconds
 from schemas.errors import Error
 from schemas.ids import Code, Pattern, Role
 from schemas.statement import RevocationBody, SubscriptionBody
@@ -501,6 +501,19 @@ async def test_a_record_that_does_not_count_is_not_published(world, broker):
     assert outcomes([await publish(broker, signed)]) == ["repeated"]
 
 
+async def test_a_boundary_passes_by_itself_and_what_comes_after_is_decided_under_it(tmp_path):
+    now = 1_800_000_000
+    begins = DENY.replace("applies_to", f'valid_from = "{from_seconds(now + 10)}"\napplies_to')
+    world = make_world(MEMBERS, now=now, laws={"uz": begins})
+    async with running(world, tmp_path, HandClock(now * 1000)) as broker:
+        assert outcomes([await publish(broker, letters(world, 1)[0])]) == ["created"]
+        broker.clock.ms += 10_000
+        await until(lambda: broker.sequencer.trust.boundary == from_seconds(now + 10))
+        assert outcomes([await publish(broker, letters(world, 1)[0])]) == ["denied"]
+        assert broker.sequencer.trust.version == (world.directory.version, from_seconds(now + 10))
+        sound(broker)
+
+
 # Room, and the end
 
 
@@ -533,6 +546,16 @@ async def test_who_goes_away_disturbs_nobody(world, broker):
     assert outcomes([await publish(broker, two)]) == ["created"]
     assert outcomes([await publish(broker, one)]) == ["repeated"]
     assert not broker.sequencer._waiting
+
+
+async def test_who_comes_while_the_thread_ends_is_turned_away(world, broker):
+    """Between the last look at who waits and the end of the thread."""
+    broker.sequencer._ended = True
+    for ask in (publish(broker, letters(world, 1)[0]), broker.sequencer.call(lambda: None)):
+        with pytest.raises(OverloadedError):
+            await ask
+    assert not broker.sequencer._waiting
+    broker.sequencer._ended = False
 
 
 async def test_what_is_queued_is_finished_and_what_comes_later_turned_away(world, tmp_path):

@@ -10,6 +10,7 @@ from broker import serving as module
 from broker.sequencer import NotPublished, OverloadedError, Published
 from broker.telemetry import Figures
 from broker.view.held import Held
+from keys.directory import edit
 from keys.log import proof as tlog_proof
 from keys.log.merkle import leaf_hash
 from keys.log.note import verify_checkpoint
@@ -21,7 +22,7 @@ from schemas.ids import Pattern
 from schemas.statement import SubscriptionBody
 from tests.broker_world import HandClock, running
 from tests.carrying import Carrier, root
-from tests.world import NOTICE, make_world, put_law
+from tests.world import NOTICE, make_world, put_law, put_role
 
 pytestmark = pytest.mark.anyio
 ALL = Pattern("*.*")
@@ -185,6 +186,21 @@ async def test_national_auditors_see_what_concerns_their_state_and_the_networks_
         "kz/auditor": 2,
         "uz/auditor": 3,
     }
+
+
+async def test_an_auditor_that_is_suspended_has_no_mandate(world, broker):
+    signed = world.envelope(SENDER, [OTHER])
+    await publish(broker, signed)
+    assert (await broker.serving.audit_page("kz/auditor", 0, 10)).statements
+    path, data = "kz/directory.json", edit.suspend(world.directory.roles["kz"], "kz/auditor").encode()
+    put_role(world, "kz", data)
+    version = world.repository.version_of("kz")
+    metadata = world.repository.files[f"{version}.kz.json"]
+    await broker.serving.upload_role("kz", metadata, {path: data}, version - 1)
+    with pytest.raises(Error) as caught:
+        await broker.serving.audit_page("kz/auditor", 0, 10)
+    assert caught.value.code == "forbidden"
+    assert await broker.serving.proof_text("kz/auditor", signed.statement.notice_id) is None
 
 
 async def test_no_page_without_its_record(world, broker):
