@@ -394,7 +394,7 @@ def faked(seconds: int) -> dict[str, str]:
 
 
 @pytest.mark.loopback
-@pytest.mark.parametrize(("off", "publishes", "reads"), [(301, False, False), (50, True, True), (-HOUR, True, False)])
+@pytest.mark.parametrize(("off", "publishes", "reads"), [(400, False, False), (50, True, True), (-HOUR, True, False)])
 def test_a_gateway_process_with_another_clock(tmp_path, world, off, publishes, reads):
     environment = faked(off)
     broker = BrokerService(world, tmp_path / "broker")
