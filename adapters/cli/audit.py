@@ -298,7 +298,7 @@ def _show_report(report: Report) -> None:
 
 def _show_checked(checked: Checked) -> None:
     where = terminal()
-    steps = [{"step": one.name, "ok": "ok" if one.ok else "failed", "detail": one.detail} for one in checked.steps]
+    steps = [{"step": one.name, "result": "ok" if one.ok else "failed", "detail": one.detail} for one in checked.steps]
     verified = checked.verified
     said = None if verified is None else verified.statement
     value = {
@@ -324,7 +324,7 @@ def _show_checked(checked: Checked) -> None:
     where.listing(
         "steps",
         steps,
-        [Column("Step", "step", whole=True), Column("Result", "ok", whole=True), Column("Found", "detail")],
+        [Column("Step", "step", whole=True), Column("Result", "result", whole=True), Column("Found", "detail")],
     )
     if isinstance(value["statement"], dict):
         where.record(

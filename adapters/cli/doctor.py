@@ -56,8 +56,13 @@ Found = tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 
 
 def _examined(folder: Path, passphrase_file: Path | None) -> Found:
-    from adapters.gateway.service import GatewayOptions, examine
+    import logging
 
+    from adapters.gateway.service import GatewayOptions, examine
+    from adapters.gateway.telemetry import configure_logging
+
+    # What the gateway would log is said by the checks, and standard output is for data.
+    configure_logging(level=logging.CRITICAL)
     secret = passphrase(passphrase_file, f"Passphrase of {folder}")
     found = asyncio.run(examine(GatewayOptions(folder), secret))
     return [_check(one.name, one.state, one.detail, one.hint) for one in found], []

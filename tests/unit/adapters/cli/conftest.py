@@ -1,10 +1,13 @@
 """A command line in a folder of its own: no variables of the machine, cheap Argon2id, nobody at the terminal."""
 
 import json
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from adapters.cli import main
@@ -18,6 +21,18 @@ CHEAP = {"memory_kib": 64, "passes": 1, "lanes": 1}
 def cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FileCustody.__init__, "__kwdefaults__", CHEAP)
     monkeypatch.setattr(backup.make_backup, "__kwdefaults__", CHEAP)
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Keep the services' log lines out of what a command prints: here they are one process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    root.handlers[:], root.level = handlers, level
 
 
 class Valise:
