@@ -32,6 +32,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _in_body = False
     _refused = False
     _header_bytes = 0
+    _idle_bytes = 0
     _header_timer: asyncio.TimerHandle | None = None
     _drain_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
@@ -55,11 +56,16 @@ class GuardedProtocol(HttpToolsProtocol):
         """Feed the parser, then look at how much of the headers is still missing."""
         if self._refused:
             return
+        self._idle_bytes += len(data)
         super().data_received(data)
         if self._in_headers:
             self._header_bytes += len(data)
             if self._header_bytes > LIMITS.headers:
                 self._too_many_headers()
+        elif self._in_body and self._idle_bytes > LIMITS.headers:
+            # A chunk's length, its extension or a trailer without an end: the parser would put it together for ever.
+            self._refused = True
+            self.transport.abort()
         if (self._in_headers or self._idle()) and self._header_timer is None and not self._refused:
             self._header_timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
 
@@ -69,10 +75,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field; those after a chunked body would be kept without a bound, and nobody reads them."""
+        if self._in_headers:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Hand the request to the application, unless its headers are too large."""
         self._in_headers = False
         self._in_body = True
+        self._idle_bytes = 0
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
@@ -84,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body; what a refused request still sends is thrown away."""
+        self._idle_bytes = 0
         if not self._refused:
             super().on_body(body)
 

@@ -309,3 +309,30 @@ def test_a_connection_that_ends_leaves_no_timer(monkeypatch):
         assert connection.transport.written == b""
 
     run(test())
+
+
+CHUNKED = (
+    b"PUT / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\ncontent-type: application/json\r\n\r\n2\r\n{}\r\n"
+)
+
+
+def test_trailers_are_not_kept():
+    async def test():
+        connection = Connection()
+        answer = await connection.send(CHUNKED + b"0\r\n" + b"a: b\r\n" * 100, b"x: y\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert [name for name, _ in connection.protocol.headers] == [b"host", b"transfer-encoding", b"content-type"]
+        connection.end()
+
+    run(test())
+
+
+@pytest.mark.parametrize("first", [b"0\r\n" + b"a: b\r\n" * 10, b"0\r\nx: ", b"2;", b"000000"])
+def test_what_stands_around_chunks_has_an_end(first):
+    async def test():
+        connection = Connection()
+        assert await connection.send(CHUNKED + first, *[b"0" * 1000] * 18) == b""
+        assert connection.transport.aborted
+        connection.end()
+
+    run(test())
