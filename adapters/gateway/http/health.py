@@ -32,7 +32,7 @@ async def live() -> Response:
             200: openapi.answer(HealthDocument, "It accepts notices; `reasons` says what it lacks."),
             503: openapi.answer(HealthDocument, "It does not; `reasons` says why."),
         },
-        "internal",
+        *openapi.CONNECTION,
     ),
 )
 async def ready(service: Served) -> Response:

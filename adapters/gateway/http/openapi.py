@@ -24,8 +24,11 @@ from schemas.problems import PROBLEMS
 Node = dict[str, Any]
 """A part of an OpenAPI document."""
 
-ANY: Final = ("internal", "unavailable")
-"""Problems that any request may meet."""
+CONNECTION: Final = ("bad-request", "request-timeout", "headers-too-large", "internal")
+"""Problems that any request may meet: they come from the connection, or from nobody having foreseen it."""
+
+ANY: Final = (*CONNECTION, "unavailable")
+"""Those, and a gateway that cannot answer now."""
 
 CALLER: Final = ("unauthenticated", *ANY)
 """Problems of every call that needs a token."""
@@ -152,7 +155,7 @@ def text(media_type: str, description: str, example: str) -> Node:
 def responses(success: Mapping[int, Node], *codes: str) -> dict[int | str, Node]:
     """Return an operation's responses: what it answers, and one response a status for the problems that it may meet."""
     by_status: dict[int, list[str]] = {}
-    for code in codes:
+    for code in dict.fromkeys(codes):
         by_status.setdefault(PROBLEMS[code].status, []).append(code)
     refused = {status: _problem(status, names) for status, names in sorted(by_status.items())}
     return dict(chain(success.items(), refused.items()))

@@ -23,6 +23,7 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection. Its timers belong to the event loop's thread, and end with it."""
 
     _bytes = 0
+    _idle_bytes = 0
     _in_headers = False
     _in_body = False
     _refused = False
@@ -45,11 +46,16 @@ class LimitedProtocol(HttpToolsProtocol):
         """Feed the parser and look at how many bytes of headers are there."""
         if self._refused:
             return
+        self._idle_bytes += len(data)
         super().data_received(data)
         if self._in_headers:
             self._bytes += len(data)
             if self._bytes > LIMITS.headers:
                 self._refuse(Error(f"More than {LIMITS.headers} bytes of headers.", problem="headers-too-large"))
+        elif self._in_body and self._idle_bytes > LIMITS.headers:
+            # A chunk's length, its extension or a trailer without an end: the parser would put it together for ever.
+            self._refused = True
+            self.transport.abort()
 
     def on_message_begin(self) -> None:
         """Start to count a request's headers."""
@@ -58,9 +64,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field; those after a chunked body would be kept without a bound, and nobody reads them."""
+        if self._in_headers:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Hand the request on, unless its headers are too large."""
         self._in_headers, self._in_body = False, True
+        self._idle_bytes = 0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -71,6 +83,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body; what a refused request still sends is thrown away."""
+        self._idle_bytes = 0
         if not self._refused:
             super().on_body(body)
 
@@ -91,7 +104,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the server's own words are not used
         """Refuse what is not HTTP/1.1."""
-        self._refuse(Error("This is not a valid HTTP/1.1 request.", problem="malformed"))
+        self._refuse(Error("This is not a valid HTTP/1.1 request.", problem="bad-request"))
 
     def _too_slow(self) -> None:
         if self.cycle is None or self._in_headers:
