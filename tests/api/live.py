@@ -71,14 +71,14 @@ class Live:
             pairs.append(("Host", AUTHORITY))
         return self.loop.run(asgi.request(self.app, method, target, body=body, headers=pairs))
 
-    def timed(self, times, *given, **named) -> tuple[asgi.Answer, float]:
+    def timed(self, times, method, target, **named) -> tuple[asgi.Answer, float]:
         """Ask some times over; return the last answer and the median of the seconds, without the way between threads."""
 
         async def again():
             found = []
             for _ in range(times):
                 began = time.perf_counter()
-                answer = await asgi.request(self.app, *given, **named)
+                answer = await asgi.request(self.app, method, target, **named)
                 found.append(time.perf_counter() - began)
             return answer, median(found)
 

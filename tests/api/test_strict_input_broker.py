@@ -1,0 +1,160 @@
+"""The strict-input table on every route of the broker that reads a body: a declared problem each time, and soon.
+
+The routes come from the OpenAPI document: one without a genuine body here fails. The broker is the real one, in this
+process; what only a connection can do wrong is in `test_strict_wire`.
+"""
+
+import json
+
+import pytest
+
+from schemas.limits import LIMITS
+from tests.api import strict_bodies as table
+from tests.api.genuine import JSON, MEMBERS, READER, SENDER, UPLOADING, Life, upload
+from tests.api.live import AUTHORITY, live_broker
+from tests.api.spoiling import compact, places
+from tests.api.test_schemathesis_broker import DOCUMENT
+from tests.world import make_world
+
+PREFIX = "urn:valise:problem:"
+MARKER = "markeredc7c2b1"
+HOLDING = (b'"M"', b'{"M":1}', b'{"M":1,"M":1}', b'["M"]', b"M", b'"\\ud800M"', b"1M", b'"M')
+READING = {
+    operation["operationId"]: (method.upper(), path, operation)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    if "requestBody" in operation
+}
+
+
+class Scene:
+    """A broker, and for each operation that reads a body: where it is, its headers, and a body that it takes."""
+
+    def __init__(self, live):
+        self.live = live
+        self.life = Life(live)
+        envelope = live.world.envelope(SENDER, [READER])
+        self.genuine = {
+            "publish": (f"/v1/notices/{envelope.statement.notice_id}", {}, json.loads(envelope.envelope)),
+            "uploadRole": (f"/v1/directory/roles/{UPLOADING}", {"If-Match": '"1"'}, upload(live.world, UPLOADING, 1)),
+        }
+
+    def refused(self, name, body, headers=(), *, times=1, target=None):
+        """Send a body that is refused; return the problem's code and the median of the seconds that it took."""
+        method, _, operation = READING[name]
+        address, fields, _ = self.genuine[name]
+        pairs = [("Host", AUTHORITY), *{**JSON, **fields, **dict(headers)}.items()]
+        answer, seconds = self.live.timed(times, method, target or address, body=body, headers=pairs)
+        return declared(answer, operation), seconds
+
+
+def declared(answer, operation):
+    """Return a problem's code, having seen that the operation declares it and that nothing of the input is in it."""
+    assert 400 <= answer.status < 500, (answer.status, answer.body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    code = found["type"].removeprefix(PREFIX)
+    examples = operation["responses"][str(answer.status)]["content"]["application/problem+json"]["examples"]
+    assert code in examples
+    assert found["status"] == answer.status
+    assert MARKER not in (answer.body.decode() + repr(answer.headers)).lower()
+    return code
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    with live_broker(make_world(MEMBERS), tmp_path_factory.mktemp("broker")) as live:
+        yield Scene(live)
+
+
+def test_every_route_that_reads_a_body_is_here(scene):
+    assert scene.genuine.keys() == READING.keys()
+
+
+@pytest.fixture(params=READING)
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize("kind", [table.wrong_values, table.wrong_members, table.wrong_wholes])
+def test_what_is_no_strict_json(scene, name, kind):
+    wrong = {}
+    for fault, bodies in kind(scene.genuine[name][2]):
+        for body in bodies:
+            code, seconds = scene.refused(name, body, times=3)
+            if code not in table.CODES.get(fault, ("malformed",)) or seconds > table.SECONDS:
+                wrong[fault] = (code, seconds, body[:200])
+    assert not wrong
+
+
+def test_nothing_at_all(scene, name):
+    for body in (b"", [], [b"", b""]):
+        assert scene.refused(name, body)[0] == "malformed"
+        assert scene.refused(name, body, {"Content-Length": "0"})[0] == "malformed"
+
+
+def test_one_byte_too_many(scene, name):
+    for fault, parts, headers in table.too_large(scene.genuine[name][2]):
+        code, seconds = scene.refused(name, parts, headers)
+        assert (fault, code) == (fault, "too-large")
+        assert seconds < table.SECONDS
+
+
+def test_as_many_bytes_as_may_be(scene, name):
+    text = compact(scene.genuine[name][2])
+    # White space is not in the one encoding of envelopes; an upload of this size is only not signed.
+    code, _ = scene.refused(name, b" " * (LIMITS.body - len(text)) + text, {"If-Match": '"9"'})
+    assert code in ("malformed", "precondition-failed")
+
+
+def test_endless_chunks(scene, name):
+    def endless():
+        while True:
+            yield b" " * 65536
+
+    assert scene.refused(name, endless())[0] == "too-large"
+
+
+def test_compressed_bodies(scene, name):
+    for fault, body, headers in table.codings(scene.genuine[name][2]):
+        code, seconds = scene.refused(name, body, headers)
+        assert (fault, code) == (fault, "unsupported-media-type")
+        assert seconds < table.SECONDS
+
+
+def test_other_types(scene, name):
+    text = compact(scene.genuine[name][2])
+    for kind in table.TYPES:
+        assert (kind, scene.refused(name, text, {"Content-Type": kind})[0]) == (kind, "unsupported-media-type")
+    method, _, operation = READING[name]
+    address, fields, _ = scene.genuine[name]
+    for kinds in ([], ["application/json", "application/json"], ["application/json", "text/plain"]):
+        pairs = [*fields.items(), *(("Content-Type", kind) for kind in kinds)]
+        assert declared(scene.live.ask(method, address, text, pairs), operation) == "unsupported-media-type"
+
+
+def test_nothing_of_the_input_is_in_an_answer(scene, name):
+    genuine = scene.genuine[name][2]
+    bodies = [MARKER.encode(), b'{"%b":1}' % MARKER.encode(), b'{"%b":NaN}' % MARKER.encode()]
+    bodies.append(compact({**genuine, MARKER: MARKER}))
+    for at in places(genuine)[1:]:
+        bodies += [table.with_value(genuine, at, raw.replace(b"M", MARKER.encode())) for raw in HOLDING]
+    for body in bodies:
+        scene.refused(name, body)
+    text = compact(genuine)
+    for headers in (
+        {"Content-Type": MARKER},
+        {"Content-Encoding": MARKER},
+        {"Content-Length": MARKER},
+        {"If-Match": MARKER} if name == "uploadRole" else {"Content-Type": f"{MARKER}/json"},
+    ):
+        scene.refused(name, text, headers)
+    address = scene.genuine[name][0]
+    for target in (f"{address.rpartition('/')[0]}/{MARKER}", f"{address.rpartition('/')[0]}/%22{MARKER}%0a"):
+        scene.refused(name, text, target=target)
+
+
+def test_the_genuine_bodies_are_taken(scene):
+    for name, (address, fields, body) in scene.genuine.items():
+        answer = scene.live.ask(READING[name][0], address, compact(body), {**JSON, **fields})
+        assert answer.status in (200, 201), answer.body
