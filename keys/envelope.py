@@ -16,6 +16,7 @@ from keys.batch import Unsigned
 from keys.directory.directory import Directory, Moment
 from keys.directory.records import SealingRecord, SigningRecord
 from keys.errors import VerificationError
+from keys.heads import HeadMemory
 from keys.log import merkle
 from keys.log.note import VerifiedCheckpoint
 from keys.sign import verify_pair
@@ -168,11 +169,12 @@ def verify_delivery(
     *,
     revoked: Revoked,
     own: Mapping[Kid, object],
+    heads: HeadMemory | None = None,
 ) -> VerifiedDelivery:
     """Check a delivery as its recipient: signatures and times at its leaf's place, digests, inclusion, own stanza, path.
 
     `checkpoint` is the delivery's own note, verified under the log's keys, or a newer one of the same size; `own` holds
-    the recipient's key ids. Raises `UnknownKeyError`, `RevokedKeyError`, `VerificationError`, and as `check_clock` does.
+    the recipient's key ids; `heads` spares the signatures of a head that verified before. Raises `UnknownKeyError`, `RevokedKeyError`, `VerificationError`, and as `check_clock` does.
     """
     statement, inclusion = delivery.statement, delivery.inclusion
     if delivery.grant is not None:
@@ -181,7 +183,7 @@ def verify_delivery(
         raise Error("The statement is for another deployment.", problem="wrong-origin")
     moment = Moment(inclusion.index, inclusion.received_at)
     identity = _verify_sender(statement, delivery.proof, directory, moment, revoked)
-    _verify_proof(delivery.statement_bytes, delivery.proof, identity)
+    _verify_proof(delivery.statement_bytes, delivery.proof, identity, heads)
     share = delivery.sealed
     _verify_content(statement, share.header, share.iv, share.ciphertext, share.tag)
     check_clock(statement, inclusion.received_at // 1000)
@@ -260,10 +262,13 @@ def _verify_sender(
     return identity
 
 
-def _verify_proof(statement: bytes, proof: Proof, identity: SigningRecord) -> None:
+def _verify_proof(statement: bytes, proof: Proof, identity: SigningRecord, heads: HeadMemory | None = None) -> None:
     """Step 4: the path to the batch's head, and both of its signatures."""
     if merkle.root_from_path(merkle.leaf_hash(statement), proof.index, proof.size, proof.path) != proof.head.root:
         raise VerificationError("The statement is not under the signed head.")
+    if heads is not None:
+        heads.verify(proof.head, identity.public)
+        return
     first, second = proof.head.signatures
     verify_pair(identity.public, proof.head.signing_inputs(), (first.value, second.value))
 

@@ -15,6 +15,7 @@ from adapters.gateway.network import RECIPIENT, Network
 from adapters.gateway.status import InboxState
 from keys import digests
 from keys.envelope import VerifiedDelivery, open_notice, verify_delivery
+from keys.heads import HeadMemory
 from keys.log.note import VerifiedCheckpoint
 from schemas import encoding, ids
 from schemas.delivery import Delivery
@@ -69,11 +70,15 @@ def read_page(deliveries: Sequence[dict[str, Json]]) -> tuple[list[Read], list[b
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens for one participant; `checkpoints` are those of the page's notes, by the notes' bytes, as verified."""
+    """Opens for one participant; `checkpoints` are those of the page's notes, by the notes' bytes, as verified.
+
+    `heads` remembers batch heads from page to page: whoever imports a table signs a hundred rows with one.
+    """
 
     identity: Identity
     network: Network
     checkpoints: Mapping[bytes, VerifiedCheckpoint]
+    heads: HeadMemory
 
     def open(self, page: Sequence[Read]) -> Opened:
         """Open deliveries in their order."""
@@ -99,6 +104,7 @@ class Opener:
             self.checkpoints[delivery.inclusion.checkpoint],
             revoked=self.network.revoked,
             own={delivery.sealed.stanza.kid: None},  # whose stanza it is, is looked at next
+            heads=self.heads,
         )
 
     def _open(self, item: Read, verified: VerifiedDelivery) -> Arrival | Acknowledged:

@@ -25,6 +25,7 @@ from adapters.gateway.opening import Opened, Opener, Read, read_page
 from adapters.gateway.send import Backoff
 from adapters.gateway.status import InboxState
 from adapters.gateway.store import Store, Transaction
+from keys.heads import HeadMemory
 from keys.log.note import VerifiedCheckpoint
 from schemas import ids
 from schemas.encoding import b64encode, from_seconds
@@ -65,6 +66,7 @@ class Receiver:
         self._now_ms = now_ms
         self._in_thread = in_thread
         self._arrived = arrived
+        self._heads = HeadMemory()
         self._backoff = Backoff()
 
     async def run(self) -> None:
@@ -106,7 +108,7 @@ class Receiver:
         read, broken = read_page(page.deliveries)
         checkpoints = await self._admit(read)
         network = await self._follower.wait()
-        opener = Opener(self._identity, network, checkpoints)
+        opener = Opener(self._identity, network, checkpoints, self._heads)
         opened = await self._in_thread(lambda: opener.open(read))
 
         def keep(tx: Transaction) -> tuple[list[NoticeId], int]:
