@@ -102,7 +102,7 @@ def test_a_notice_goes_and_comes(by):
     assert f"{READER}\t\tsubscription" in plain.stdout
     assert sent["id"] in valise.run("notice", "status").stdout
     assert [one["id"] for one in valise("notice", "status", "--status", "published")["notices"]].count(sent["id"]) == 1
-    assert "More: --after 1" in valise.run("notice", "status", "--limit", "1").stderr
+    assert "More: --after " in valise.run("notice", "status", "--limit", "1").stderr
 
     valise = by(READER)
     items = until(lambda: [one for one in valise("inbox", "list")["items"] if one["id"] == sent["id"]])
