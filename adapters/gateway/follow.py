@@ -58,6 +58,10 @@ class ForkError(Error):
     problem = "fork"
 
 
+class TooOldError(AnswerError):
+    """The checkpoint lies further back than roots are remembered: a newer one is to be had."""
+
+
 class NotLoggedYetError(Error):
     """The directory that is served is newer than the log's newest checkpoint: wait for its leaf."""
 
@@ -237,7 +241,7 @@ class Follower:
             return
         root = self._history.root(checkpoint.size)
         if root is None:
-            raise AnswerError("The checkpoint lies too far back to be compared.")
+            raise TooOldError("The checkpoint lies too far back to be compared.")
         if root != checkpoint.root:
             await self._fork(checkpoint)
         if newest is None or (checkpoint.size == newest.size and checkpoint.at > newest.at):

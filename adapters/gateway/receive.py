@@ -18,7 +18,7 @@ from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
 from adapters.gateway import inbox, outbox
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.draft import Draft
-from adapters.gateway.follow import Follower
+from adapters.gateway.follow import Follower, TooOldError
 from adapters.gateway.identity import Identity
 from adapters.gateway.inbox import Owed
 from adapters.gateway.opening import Opened, Opener, Read, read_page
@@ -78,9 +78,14 @@ class Receiver:
             while True:
                 page = await fetching
                 fetching = asyncio.create_task(self._fetch(page.next))
-                if page.deliveries or page.next > position:
-                    await self._take(page)
-                position = page.next
+                try:
+                    if page.deliveries or page.next > position:
+                        await self._take(page)
+                    position = page.next
+                except TooOldError:
+                    # The page waited so long that the log has gone far beyond it: it is to be had anew.
+                    fetching.cancel()
+                    fetching = asyncio.create_task(self._fetch(position))
         finally:
             fetching.cancel()
 
@@ -134,6 +139,8 @@ class Receiver:
             while note not in admitted:
                 try:
                     admitted[note] = await self._follower.admit(note)
+                except TooOldError:
+                    raise
                 except Error as error:
                     await self._not_read(error)
         return admitted

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer
+from adapters.gateway.follow import TooOldError
 from adapters.gateway.request import RecallRequest
 from adapters.gateway.send import Backoff
 from adapters.gateway.status import InboxState, State
@@ -321,6 +322,26 @@ def test_nothing_is_opened_while_the_log_cannot_be_followed(tmp_path):
             assert (await made[READER].inbox(READER))[0] == []
             made.wire.before = None
             await arrived(made, READER)
+
+    asyncio.run(scenario())
+
+
+def test_a_page_that_waited_too_long_is_fetched_anew(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER) as made:
+            follower = made[READER]._follower
+            admit, old = follower.admit, [1]
+
+            async def admit_late(note):
+                if old:
+                    old.pop()
+                    raise TooOldError("Too far back (test).")
+                return await admit(note)
+
+            follower.admit = admit_late
+            status = await sent(made, SENDER, a_request(to=(READER,)))
+            (item,) = await arrived(made, READER)
+            assert (item.notice_id, old) == (status.id, [])
 
     asyncio.run(scenario())
 
