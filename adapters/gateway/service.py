@@ -49,7 +49,7 @@ from adapters.gateway.status import (
     State,
     Subscribed,
 )
-from adapters.gateway.store import Store, Transaction
+from adapters.gateway.store import StorageFullError, Store, Transaction
 from keys.custody.file import FileCustody
 from keys.directory.update import DirectoryClient
 from schemas import ids
@@ -62,6 +62,9 @@ T = TypeVar("T")
 
 DIRECTORY_FILE_SECONDS: Final = 30
 STOP_SECONDS: Final = 10
+LOOP_SECONDS: Final = 3
+"""How long a loop that failed waits at most: what it waits for, such as space on the disk, does not tell it."""
+
 _log = structlog.get_logger("gateway")
 
 
@@ -237,14 +240,15 @@ class Gateway:
 
     async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run one of the gateway's loops, and run it again where it fails: all of them begin from the store."""
-        backoff = Backoff(least=1)
+        backoff = Backoff(least=1, most=LOOP_SECONDS)
         while True:
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 -- a loop that ended would lose what waits; an alarm says so
                 # Not the values: a traceback with locals would put notices and keys into the log.
                 _log.error("loop.failed", loop=name, error=_named(error), where=_where(error))
-                await self._fault(name, error)
+                if not self.store.full:  # which shows in readiness, and goes by itself
+                    await self._fault(name, error)
                 await asyncio.sleep(backoff.after())
             else:
                 return
@@ -263,11 +267,15 @@ class Gateway:
         backoff = Backoff(least=min(0.5, self.options.poll_seconds), most=15)
         while True:
             try:
+                if self.store.full:
+                    await self.store.probe()
                 await follower.poll()
                 backoff.reset()
                 await asyncio.sleep(self.options.poll_seconds)
             except BrokerAwayError as error:
                 await asyncio.sleep(backoff.after(error.retry_after))
+            except StorageFullError:
+                await asyncio.sleep(self.options.poll_seconds)
             except Error as error:
                 _log.info("log.not_followed", problem=error.code)
                 await asyncio.sleep(backoff.after())
@@ -515,7 +523,10 @@ class Gateway:
             reasons.insert(0, "The gateway is not running.")
         if self.network is None:
             reasons.insert(0, "The enrolment is not complete.")
-        return Readiness(bool(self._tasks) and self.network is not None and not self._alarms.stopped, tuple(reasons))
+        if self.store.full:
+            reasons.insert(0, "The disk is full: nothing can be kept.")
+        ready = bool(self._tasks) and self.network is not None and not self._alarms.stopped and not self.store.full
+        return Readiness(ready, tuple(reasons))
 
     async def stats(self) -> Stats:
         """Return figures for metrics."""

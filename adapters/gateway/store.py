@@ -25,6 +25,7 @@ from schemas.errors import Error
 VERSION: Final = 1
 APPLICATION: Final = 0x56474154  # "VGAT"
 MOST_IN_ONE_COMMIT: Final = 512
+PROBE: Final = 1 << 16
 
 T = TypeVar("T")
 
@@ -102,6 +103,8 @@ class Store:
             raise
         self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
         self._closed = False
+        # Set by the writing thread where it finds no space, and ended by `probe`: what is small may still be kept then.
+        self.full = False
         self._thread = threading.Thread(target=self._run, name="gateway-store", daemon=True)
         self._thread.start()
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="gateway-read")
@@ -123,6 +126,21 @@ class Store:
         if self._closed:
             raise Error("The gateway is stopping.", problem="unavailable")
         return await asyncio.get_running_loop().run_in_executor(self._reads, self._read, work)
+
+    async def probe(self) -> None:
+        """Write as much as a notice may need and take it back, to find out whether there is space again.
+
+        Raises as `write` does.
+        """
+
+        def work(tx: Transaction) -> None:
+            row = tx.connection.execute(
+                "INSERT INTO evidence (kind, at, data) VALUES ('probe', 0, zeroblob(?))", (PROBE,)
+            ).lastrowid
+            tx.connection.execute("DELETE FROM evidence WHERE id = ?", (row,))
+
+        await self.write(work)
+        self.full = False
 
     def read_now(self, work: Work[T]) -> T:
         """Run `work` in the calling thread before others use the store: at the start, and in tests."""
@@ -177,6 +195,7 @@ class Store:
             failure = _explained(error)
             for job in batch:
                 job.error = job.error or failure
+        self.full = self.full or any(isinstance(job.error, StorageFullError) for job in batch)
 
     def _attempt(self, job: _Job[object], tx: Transaction) -> None:
         self._writer.execute("SAVEPOINT job")

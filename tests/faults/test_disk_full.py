@@ -1,9 +1,5 @@
 """A full disk: nothing is appended by half, reads go on, and it works again by itself once there is space."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from broker.ledger.fsck import fsck
@@ -12,37 +8,15 @@ from broker.ledger.signer import CheckpointSigner
 from broker.ledger.sqlite import SqliteLedger
 from broker.view.store import View
 from keys.log.note import LogSigner
+from tests.faults import disk
+from tests.faults.disk import MEGABYTE, fill
 from tests.unit.broker.ledger.made_records import ORIGIN, Maker, kid_of
-
-MEGABYTE = 1 << 20
 
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a file system of 6 MB."""
-    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
-        pytest.skip("only root can mount a small file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if done.returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(path):
-    """Take all the space that is left, to the last byte."""
-    with path.open("wb", buffering=0) as file:
-        size = MEGABYTE
-        while size:
-            try:
-                if file.write(bytes(size)) < size:
-                    size //= 2
-            except OSError:
-                size //= 2
+    with disk.small_disk(tmp_path / "disk", 6) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("filler", ["notices", "another program"])
