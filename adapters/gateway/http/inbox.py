@@ -8,7 +8,7 @@ from adapters.gateway.http import body, openapi
 from adapters.gateway.http.auth import Caller, Served
 from adapters.gateway.http.documents import AcknowledgedDocument, InboxDocument, InboxItemDocument
 from adapters.gateway.http.notices import NoticeIdPath, reply
-from adapters.gateway.http.parameters import EachOnce, InboxQuery, missing, notice_id_of
+from adapters.gateway.http.parameters import EachOnce, InboxQuery, missing
 from adapters.gateway.http.service import Service
 from adapters.gateway.request import AcknowledgeRequest
 from schemas.ids import NoticeId, ParticipantId
@@ -38,7 +38,7 @@ async def list_inbox(query: Annotated[InboxQuery, Query()], caller: Caller, serv
 
 
 @router.get(
-    f"{PREFIX}/{{id}}",
+    f"{PREFIX}/{{id:notice}}",
     operation_id="getInboxItem",
     summary="One notice that arrived",
     response_class=Response,
@@ -49,7 +49,7 @@ async def list_inbox(query: Annotated[InboxQuery, Query()], caller: Caller, serv
 )
 async def one_item(id_: NoticeIdPath, caller: Caller, service: Served) -> Response:
     """Show one notice of the inbox."""
-    return await _item(service, caller, notice_id_of(id_))
+    return await _item(service, caller, NoticeId(id_))
 
 
 async def _item(service: Service, caller: ParticipantId, notice_id: NoticeId) -> Response:
@@ -60,7 +60,7 @@ async def _item(service: Service, caller: ParticipantId, notice_id: NoticeId) ->
 
 
 @router.post(
-    f"{PREFIX}/{{id}}/acknowledge",
+    f"{PREFIX}/{{id:notice}}/acknowledge",
     operation_id="acknowledgeNotice",
     summary="Say that a notice was read",
     response_class=Response,
@@ -74,7 +74,7 @@ async def _item(service: Service, caller: ParticipantId, notice_id: NoticeId) ->
 )
 async def acknowledge(id_: NoticeIdPath, caller: Caller, service: Served) -> Response:
     """Acknowledge a notice: its sender is told by a signed statement, one for all within the interval."""
-    notice_id = notice_id_of(id_)
+    notice_id = NoticeId(id_)
     await service.acknowledge(caller, (notice_id,))
     return await _item(service, caller, notice_id)
 

@@ -20,18 +20,17 @@ from adapters.gateway.http.parameters import (
     NoticesQuery,
     Prefer,
     missing,
-    notice_id_of,
     seconds_of,
 )
 from adapters.gateway.http.service import Service
 from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
 from adapters.gateway.status import Kept
-from schemas.ids import ParticipantId
+from schemas.ids import NoticeId, ParticipantId
 
 router = APIRouter()
 
 PREFIX: Final = "/v1/notices"
-NoticeIdPath = Annotated[str, Path(alias="id", description=str(openapi.NOTICE_ID["description"]))]
+NoticeIdPath = Annotated[str, Path(alias="id", json_schema_extra=openapi.NOTICE_ID)]
 _LOCATION: Final = {"Location": "Where the outcome is found."}
 _KEPT: Final = {
     201: openapi.answer(PublishedDocument, "Published while the caller waited.", headers=_LOCATION),
@@ -119,7 +118,7 @@ async def list_notices(query: Annotated[NoticesQuery, Query()], caller: Caller, 
 
 
 @router.get(
-    f"{PREFIX}/{{id}}",
+    f"{PREFIX}/{{id:notice}}",
     operation_id="getNotice",
     summary="What became of a notice",
     response_class=Response,
@@ -130,14 +129,14 @@ async def list_notices(query: Annotated[NoticesQuery, Query()], caller: Caller, 
 )
 async def one_notice(id_: NoticeIdPath, caller: Caller, service: Served) -> Response:
     """Show one notice by its id, or by any id that it was sealed under."""
-    found = await service.status(caller, notice_id_of(id_))
+    found = await service.status(caller, NoticeId(id_))
     if found is None:
         raise missing()
     return reply(NoticeDocument.model_validate(found))
 
 
 @router.post(
-    f"{PREFIX}/{{id}}/recall",
+    f"{PREFIX}/{{id:notice}}/recall",
     operation_id="recallNotice",
     summary="Take a notice back",
     response_class=Response,
@@ -156,13 +155,13 @@ async def recall(
     prefer: Prefer = None,
 ) -> Response:
     """Recall a published notice: whoever has it is told, the broker erases its body, statement and proof remain."""
-    notice_id = notice_id_of(id_)
+    notice_id = NoticeId(id_)
     wanted = RecallRequest.parse(await body.read(request, optional=True) or b"{}")
     return await _kept(service, caller, await service.recall(caller, notice_id, wanted, key), prefer)
 
 
 @router.post(
-    f"{PREFIX}/{{id}}/correct",
+    f"{PREFIX}/{{id:notice}}/correct",
     operation_id="correctNotice",
     summary="Send a corrected text",
     response_class=Response,
@@ -187,6 +186,6 @@ async def correct(
     prefer: Prefer = None,
 ) -> Response:
     """Correct a published notice: the new text goes to everybody who has the old one."""
-    notice_id = notice_id_of(id_)
+    notice_id = NoticeId(id_)
     wanted = CorrectionRequest.parse(await body.read(request))
     return await _kept(service, caller, await service.correct(caller, notice_id, wanted, key), prefer)

@@ -5,11 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
 
 from adapters.gateway.status import State
-from schemas import ids
 from schemas.errors import Error, FormError
-from schemas.ids import NoticeId
 from schemas.limits import LIMITS
 
 PAGE: Final = 50
@@ -89,20 +88,29 @@ Prefer = Annotated[
 ]
 
 
+class _NoticeIdConvertor(Convertor[str]):
+    """Lets a path's segment be a notice's id only if it has the form of one: no other text can be an address."""
+
+    regex = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+    def convert(self, value: str) -> str:
+        """Return the text as it stands."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return the text as it stands."""
+        return value
+
+
+register_url_convertor("notice", _NoticeIdConvertor())
+
+
 def seconds_of(prefer: str | None) -> int:
     """Return how long the caller prefers to wait; what is not understood is ignored, as RFC 7240 wants it."""
     for preference in (prefer or "").split(","):
         if match := _WAIT.fullmatch(preference.partition(";")[0].strip()):
             return min(int(match[1]), WAIT_MOST)
     return 0
-
-
-def notice_id_of(text: str) -> NoticeId:
-    """Return a path's notice id; raise a `not-found` problem: no other text can be a notice's address."""
-    try:
-        return ids.notice_id(text)
-    except FormError:
-        raise missing() from None
 
 
 def missing() -> Error:

@@ -62,7 +62,7 @@ async def set_subscriptions(request: Request, caller: Caller, service: Served) -
     openapi_extra=openapi.SECURED,
 )
 async def end_subscription(
-    text: Annotated[str, Path(alias="pattern", description=str(openapi.PATTERN["description"]))],
+    text: Annotated[str, Path(alias="pattern", json_schema_extra=openapi.PATTERN)],
     caller: Caller,
     service: Served,
 ) -> Response:

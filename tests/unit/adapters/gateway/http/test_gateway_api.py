@@ -267,7 +267,13 @@ def _secured() -> list[tuple[str, str]]:
         for route in router.routes:
             path = route.path  # type: ignore[attr-defined]
             if path.startswith("/v1"):
-                found += [(method, path.replace("{id}", "x").replace("{pattern}", "*.*")) for method in route.methods]  # type: ignore[attr-defined]
+                found += [
+                    (
+                        method,
+                        path.replace("{id:notice}", "019ac0de-5e4d-7c1a-9b7e-0d3c5a9f2b11").replace("{pattern}", "*.*"),
+                    )
+                    for method in route.methods
+                ]  # type: ignore[attr-defined]
     return found
 
 
@@ -435,6 +441,10 @@ def test_addresses_and_methods(call: Call) -> None:
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == "GET, POST"
     problem(call("GET", "/v1/notices/"), 404, "not-found")
+    answer = call("GET", "/v1/notices/preview")
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "POST"
+    problem(call("GET", "/v1/notices/not-an-id", as_=None), 404, "not-found")
 
 
 # What the document says
@@ -449,7 +459,9 @@ def described(call: Call) -> dict[str, Any]:
 
 
 def test_the_document_has_every_route_and_an_example_for_each_body(described: dict[str, Any]) -> None:
-    served = {(route.path, method.lower()) for router in ROUTERS for route in router.routes for method in route.methods}  # type: ignore[attr-defined]
+    served = {
+        (route.path_format, method.lower()) for router in ROUTERS for route in router.routes for method in route.methods
+    }  # type: ignore[attr-defined]
     assert served == {(path, method) for path, item in described["paths"].items() for method in item}
     for path, item in described["paths"].items():
         for operation in item.values():
