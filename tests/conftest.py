@@ -1,6 +1,27 @@
-"""What holds for every test: properties have no deadline, for two cores are shared with whatever else runs."""
+"""What holds for every test: no network but what it says, and properties without deadlines on shared cores."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("valise", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("valise")
+
+TESTS = Path(__file__).parent
+OVER_LOOPBACK = ("api", "faults", "interop")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Cut sockets off, but for tests that are marked `loopback` or lie in a folder of such: those reach this machine."""
+    folder = Path(request.node.path).relative_to(TESTS).parts[0]
+    if folder in OVER_LOOPBACK or request.node.get_closest_marker("loopback") is not None:
+        pytest_socket.socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    else:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+    yield
+    pytest_socket.enable_socket()
+    pytest_socket._remove_restrictions()
