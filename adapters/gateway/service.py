@@ -8,13 +8,10 @@ import asyncio
 import contextlib
 import hashlib
 import ssl
-import time
-import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final, TypeVar
 
 import structlog
@@ -30,6 +27,7 @@ from adapters.gateway.follow import Follower, Ours
 from adapters.gateway.identity import Identity, cells, load_all
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.network import Network
+from adapters.gateway.options import GatewayOptions, Stats
 from adapters.gateway.outbox import Key
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.receive import Acknowledger, Receiver
@@ -50,6 +48,7 @@ from adapters.gateway.status import (
     Subscribed,
 )
 from adapters.gateway.store import StorageFullError, Store, Transaction
+from adapters.gateway.supervise import Loops
 from keys.custody.file import FileCustody
 from keys.directory.update import DirectoryClient
 from schemas import ids
@@ -58,52 +57,13 @@ from schemas.errors import Error
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern
 from schemas.statement import RevocationBody
 
+__all__ = ["Gateway", "GatewayOptions", "Stats", "examine"]
+
 T = TypeVar("T")
 
 DIRECTORY_FILE_SECONDS: Final = 30
 STOP_SECONDS: Final = 10
-LOOP_SECONDS: Final = 3
-"""How long a loop that failed waits at most: what it waits for, such as space on the disk, does not tell it."""
-
 _log = structlog.get_logger("gateway")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayOptions:
-    """How a gateway runs; `folder` is the one that `init_gateway` made.
-
-    `broker` replaces the kit's address; `ca_file` is what its certificate is held against; `defaults` complete the
-    labels of a participant's notices; `acknowledge_seconds` is the least time between two acknowledgements to one
-    sender; `known_keys` are keys of the own participants that another gateway made; `practice_notice` sends one to the
-    focal point after enrolment.
-    """
-
-    folder: Path
-    broker: str | None = None
-    ca_file: Path | None = None
-    defaults: Mapping[ParticipantId, LabelDefaults] = field(default_factory=dict)
-    poll_seconds: float = 2
-    acknowledge_seconds: float = 10
-    connections: int = 32
-    known_keys: frozenset[Kid] = frozenset()
-    practice_notice: bool = True
-    now_ms: Callable[[], int] = _now_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Figures for metrics: entries and items by participant and state, the log as far as it was followed."""
-
-    outbox: Mapping[tuple[ParticipantId, State], int]
-    inbox: Mapping[tuple[ParticipantId, str], int]
-    log_size: int
-    directory: int
-    checkpoint_age: int | None
-    alarms: tuple[str, ...]
 
 
 class Gateway:
@@ -121,7 +81,7 @@ class Gateway:
         self._alarms = Alarms(store, options.now_ms)
         self._outcomes = Outcomes()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="gateway-seal")
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops = Loops(store, self._alarms)
         self._senders: dict[ParticipantId, Sender] = {}
         self._arrivals: dict[ParticipantId, asyncio.Event] = {}
         self._fetching: set[Future[bytes | None]] = set()
@@ -146,7 +106,7 @@ class Gateway:
     async def start(self, client: BrokerClient | None = None) -> None:
         """Begin to follow, send and receive, over a `client` or by the options. With the broker away the rest works."""
         client, follower = self._attach(client)
-        self._run("follow", self._follow)
+        self._loops.run("follow", self._follow)
         for who, one in self._identities.items():
             self._start_participant(who, one, client, follower)
 
@@ -213,19 +173,15 @@ class Gateway:
         )
         acknowledger = Acknowledger(who, self.store, self._now_ms, self.options.acknowledge_seconds, sender.wake)
         self._arrivals[who] = asyncio.Event()
-        self._run(f"send {who}", sender.run)
-        self._run(f"receive {who}", receiver.run)
-        self._run(f"acknowledge {who}", acknowledger.run)
+        self._loops.run(f"send {who}", sender.run)
+        self._loops.run(f"receive {who}", receiver.run)
+        self._loops.run(f"acknowledge {who}", acknowledger.run)
         if self.options.practice_notice:
-            self._run(f"practice {who}", partial(self._practise, who))
+            self._loops.run(f"practice {who}", partial(self._practise, who))
 
     async def stop(self) -> None:
         """Stop within ten seconds; what was accepted is on disk. May be called twice, and without `start`."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
-        self._tasks.clear()
+        await self._loops.stop(STOP_SECONDS)
         # A thread that waits for a file of the directory would hold up the end.
         for waiting in tuple(self._fetching):
             waiting.cancel()
@@ -234,30 +190,6 @@ class Gateway:
             self._client = None
         self._threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self.store.close)
-
-    def _run(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._tasks.append(asyncio.create_task(self._supervise(name, work), name=name))
-
-    async def _supervise(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run one of the gateway's loops, and run it again where it fails: all of them begin from the store."""
-        backoff = Backoff(least=1, most=LOOP_SECONDS)
-        while True:
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 -- a loop that ended would lose what waits; an alarm says so
-                # Not the values: a traceback with locals would put notices and keys into the log.
-                _log.error("loop.failed", loop=name, error=_named(error), where=_where(error))
-                if not self.store.full:  # which shows in readiness, and goes by itself
-                    await self._fault(name, error)
-                await asyncio.sleep(backoff.after())
-            else:
-                return
-
-    async def _fault(self, name: str, error: Exception) -> None:
-        try:
-            await self._alarms.start("fault", f"{name}: {_named(error)}")
-        except Error:
-            _log.warning("alarm.not_kept", loop=name)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -519,13 +451,13 @@ class Gateway:
     def readiness(self) -> Readiness:
         """Say whether the gateway serves. With the broker away it does: it keeps what it is given."""
         reasons = [f"{kind}: {detail}" for kind, detail in sorted(self._alarms.on.items())]
-        if not self._tasks:
+        if not self._loops:
             reasons.insert(0, "The gateway is not running.")
         if self.network is None:
             reasons.insert(0, "The enrolment is not complete.")
         if self.store.full:
             reasons.insert(0, "The disk is full: nothing can be kept.")
-        ready = bool(self._tasks) and self.network is not None and not self._alarms.stopped and not self.store.full
+        ready = bool(self._loops) and self.network is not None and not self._alarms.stopped and not self.store.full
         return Readiness(ready, tuple(reasons))
 
     async def stats(self) -> Stats:
@@ -636,18 +568,3 @@ def _key(text: str | None, request: str, what: str) -> Key | None:
     if text is None:
         return None
     return Key(text, hashlib.sha256(f"{what}\n{request}".encode()).digest())
-
-
-def _named(error: BaseException) -> str:
-    """Return what went wrong without what it went wrong with: an alarm is shown to many."""
-    if isinstance(error, BaseExceptionGroup):
-        return _named(error.exceptions[0])
-    return error.detail if isinstance(error, Error) else type(error).__name__
-
-
-def _where(error: BaseException) -> str:
-    """Return the innermost places of a failure, as file:line."""
-    if isinstance(error, BaseExceptionGroup):
-        return _where(error.exceptions[0])
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
