@@ -232,6 +232,11 @@ async def test_tiles_and_entries_reach_as_far_as_the_signed_tree(world, broker):
         assert await broker.serving.tile(beyond) is None
         if not beyond.level:
             assert await broker.serving.entries(beyond) is None
+    # A leaf that is there, and that no checkpoint covers yet, is nobody's to fetch.
+    broker.sequencer.signed = replace(broker.sequencer.signed, size=size - 1)
+    for fetch in (broker.serving.tile, broker.serving.entries):
+        assert await fetch(Tile(0, 0, size)) is None
+        assert await fetch(Tile(0, 0, size - 1))
 
 
 async def test_the_directory_is_served_by_name(world, broker):

@@ -28,7 +28,7 @@ def keys():
     return [SealingKey.generate() for _ in range(4)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_the_newest_keys_are_the_same_remembered_or_not(world, keys, data):
     """In any order of places and times, also backwards, as a clock may run and a failed chunk is decided again."""
@@ -42,8 +42,10 @@ def test_the_newest_keys_are_the_same_remembered_or_not(world, keys, data):
     revoked = data.draw(st.dictionaries(st.sampled_from([key.kid for key in keys]), st.integers(0, 3), max_size=2))
     trust = trust_in(world, replace(directory, roles=roles), revoked=revoked)
     # A trust is made anew when a key is revoked, so no place that it is asked about comes before those.
-    places = st.tuples(st.integers(4, 10), st.integers(-4000, 7000))
-    for index, ms in data.draw(st.lists(places, min_size=2, max_size=8)):
+    places = st.tuples(st.integers(4, 8), st.sampled_from([-1, 0, 999, 1000, 2000, 2001]))
+    if data.draw(st.booleans()):
+        places = st.tuples(st.integers(4, 8), st.just(1000))
+    for index, ms in data.draw(st.lists(places, min_size=3, max_size=8)):
         moment = Moment(index, world.now * 1000 + ms)
         fresh = trust_in(world, trust.directory, revoked=revoked).current(moment)
         assert trust.current(moment) == fresh
@@ -53,6 +55,22 @@ def test_the_newest_keys_are_the_same_remembered_or_not(world, keys, data):
             if (record := trust.directory.newest_sealing(who, moment, revoked)) is not None
         }
         assert fresh == newest
+
+
+def test_what_is_remembered_ends_where_a_key_begins_or_is_closed(world, keys):
+    key, role, who = keys[0], Role("kz"), "kz/customs"
+    record = SealingRecord(who, Life(from_seconds(world.now + 1), 6), key.kid, key.public_key(), key.jwk["pub"])
+    state = edit.enter_keys(world.directory.roles[role], who, [record])
+    trust = trust_in(world, replace(world.directory, roles={**world.directory.roles, role: state}))
+    before, begin = world.now * 1000 + 999, (world.now + 1) * 1000
+    for index, ms, counts in (
+        (4, before, False),
+        (4, begin, True),
+        (5, begin, True),
+        (6, begin, False),
+        (5, begin, True),
+    ):
+        assert (trust.current(Moment(index, ms)).get(key.kid) == who) is counts
 
 
 def test_parties_are_the_directorys(world):
