@@ -8,6 +8,7 @@ import pytest
 
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer
+from adapters.gateway import inbox
 from adapters.gateway.follow import TooOldError
 from adapters.gateway.request import RecallRequest
 from adapters.gateway.send import Backoff
@@ -77,16 +78,12 @@ def test_an_acknowledgement_of_what_it_never_got_changes_nothing(tmp_path):
                 statement = made.world.statement(by, "acknowledge")
                 notice = {"notices": [{"notice_id": status.id, "statement_digest": b64encode(told)}]}
                 await publish(made, made.world.sign([made.world.sealed(statement, [SENDER], notice)])[0])
+            size = made.broker.view.size
             after = await sent(made, SENDER, a_request(to=(READER,)))
             await arrived(made, READER, 2)
-            size = made.broker.view.size
 
             async def read():
-                return made[SENDER].store.read_now(
-                    lambda tx: tx.connection.execute(
-                        "SELECT position FROM cursor WHERE participant = ?", (SENDER,)
-                    ).fetchone()
-                ) == (size,)
+                return made[SENDER].store.read_now(lambda tx: inbox.cursor(tx, SENDER)) >= size
 
             await until(read)
             assert after.state is State.PUBLISHED
