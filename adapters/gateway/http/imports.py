@@ -39,7 +39,7 @@ _BODY: Final[dict[str, Any]] = {
             202: openapi.answer(ImportDocument, "What was imported; the notices are kept and on their way."),
         },
         *openapi.CALLER,
-        *("invalid-form", "too-large", "unsupported-media-type", "request-timeout", "import"),
+        *("invalid-form", "too-large", "unsupported-media-type", "import"),
         "storage-full",
     ),
     openapi_extra={**openapi.SECURED, **_BODY},

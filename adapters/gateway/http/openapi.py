@@ -33,7 +33,7 @@ ANY: Final = (*CONNECTION, "unavailable")
 CALLER: Final = ("unauthenticated", *ANY)
 """Problems of every call that needs a token."""
 
-BODY: Final = ("malformed", "invalid-form", "too-large", "unsupported-media-type", "request-timeout")
+BODY: Final = ("malformed", "invalid-form", "too-large", "unsupported-media-type")
 """Problems of every call that reads a body."""
 
 SECURED: Final[Node] = {"security": [{"token": []}]}

@@ -44,7 +44,7 @@ def response(error: Error, *, extra: Mapping[str, Json] | None = None) -> Respon
 
 def of_framework(failure: HTTPException) -> Error:
     """Translate what the router refuses: no such address, or no such method there."""
-    code = _FRAMEWORK.get(failure.status_code, "malformed")
+    code = _FRAMEWORK.get(failure.status_code, "bad-request")
     detail = {404: "No such address.", 405: "This address does not serve this method."}
     return Error(detail.get(failure.status_code, "The request cannot be understood."), problem=code)
 
