@@ -222,7 +222,7 @@ def arrival(world, act="issue", sender=OTHER, ref=None, state_=InboxState.OPENED
     return Arrival(**{**given, **changes})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.permutations(range(4)), st.lists(st.integers(1, 4), max_size=3))
 def test_in_whatever_order_they_come_a_recalled_notice_and_its_correction_are_erased(world, order, again):
     first = arrival(world)

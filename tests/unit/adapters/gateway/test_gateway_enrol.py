@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 
-from adapters.gateway import identity
+from adapters.gateway import enrol, identity
 from adapters.gateway.enrol import init_gateway
 from adapters.gateway.folder import Enrolled, Folder
 from adapters.gateway.service import Gateway, GatewayOptions, examine
 from adapters.gateway.status import State
-from keys.custody.backup import restore_backup
+from keys.custody.backup import make_backup, restore_backup
 from keys.custody.file import FileCustody
 from keys.directory import edit
 from keys.directory.enrolment import Kit, eight_words, verify_request
@@ -25,6 +25,14 @@ from tests.gateway_world import PASSPHRASE, Wire, known, until, upload
 from tests.world import ORIGIN, make_world, put_role
 
 WHO, POINT = "tj/customs", "tj/focal-point"
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch):
+    """Stretch passphrases as little as may be: what is tested is not how long that takes."""
+    little = {"memory_kib": 64, "passes": 1, "lanes": 1}
+    monkeypatch.setattr(enrol, "FileCustody", partial(FileCustody, **little))
+    monkeypatch.setattr(enrol, "make_backup", partial(make_backup, **little))
 
 
 def kit_of(world, who=WHO, origin=ORIGIN) -> bytes:

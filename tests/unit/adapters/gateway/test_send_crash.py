@@ -117,7 +117,7 @@ async def die_and_go_on(app, made: Path, folder: Path, steps: int, broker) -> bo
     return died
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_killed_at_any_step_it_goes_on_where_it_was(tmp_path, part):
     async def scenario():
         world = make_world(("kz/customs", "uz/focal-point"))
@@ -128,7 +128,7 @@ def test_killed_at_any_step_it_goes_on_where_it_was(tmp_path, part):
             steps, died = part, True
             while died:
                 died = await die_and_go_on(app, made, tmp_path / f"at-{steps}", steps, broker)
-                steps += 4
+                steps += 2
             assert steps > 16
 
     asyncio.run(scenario())
