@@ -68,7 +68,7 @@ class Chooser:
         else:
             via = Via.HOLDER if draft.act == "recall" else Via.NAMED
             considered = self._unasked(_others(holders or draft.to, self.sender), via)
-        return self._settle(considered, publish, excluded)
+        return self._settle(draft, considered, publish, excluded)
 
     def _issue(self, draft: Draft, party: Party, excluded: tuple[LeftOut, ...]) -> list[Considered]:
         assert draft.topic is not None  # an issue has one
@@ -129,7 +129,9 @@ class Chooser:
             for item in considered
         ]
 
-    def _settle(self, considered: list[Considered], publish: Verdict | None, excluded: tuple[LeftOut, ...]) -> Choice:
+    def _settle(
+        self, draft: Draft, considered: list[Considered], publish: Verdict | None, excluded: tuple[LeftOut, ...]
+    ) -> Choice:
         permitted = [item for item in considered if item.permitted]
         left_out = [item for item in considered if not item.permitted]
         addressed = Addressed(
@@ -138,8 +140,9 @@ class Chooser:
         )
         own = self.network.sealing_key(self.sender, self.moment)
         trouble = None
-        # Whom a person named, or who must have it, is for a person to give up.
-        demanded = [item for item in left_out if item.via in (Via.NAMED, Via.HOLDER)]
+        # Whom a person named, or who must have it, is for a person to give up; a recall is never held up by anybody.
+        held_up = (Via.NAMED, Via.HOLDER) if draft.act != "recall" else ()
+        demanded = [item for item in left_out if item.via in held_up]
         if demanded:
             trouble = _left_out(demanded)
         elif own is None:

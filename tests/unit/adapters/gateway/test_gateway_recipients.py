@@ -145,6 +145,11 @@ def test_holders_are_asked_for_a_correction_and_not_for_a_recall(trust):
     assert recall.trouble is None
     assert chosen(recall) == ["uz/focal-point", "tj/focal-point"]
     assert {item.via for item in recall.addressed.sealed} == {Via.HOLDER}
+    keyless = network_of(trust, revoked=sealing_kids(trust, "tj/focal-point"))
+    recall = chooser(keyless).choose(draft(act="recall"), holders)
+    assert recall.trouble is None
+    assert chosen(recall) == ["uz/focal-point"]
+    assert [item.participant for item in recall.addressed.left_out] == ["tj/focal-point"]
     acknowledge = chooser(network).choose(Draft("acknowledge", None, None, {"notices": []}, ("tj/police",), None))
     assert chosen(acknowledge) == ["tj/police"]
     nobody = chooser(network).choose(Draft("acknowledge", None, None, {"notices": []}, ("xx/nobody",), None))
