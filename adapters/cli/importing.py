@@ -1,6 +1,7 @@
 """`valise import`: a table of seizures becomes notices; what could not be read is named row by row."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +16,8 @@ app = typer.Typer()
 
 _GZIP: Final = b"\x1f\x8b"
 _WAITING: Final = ("kept", "sealed")
+_OTHERS: Final = ("returned", "refused", "expired")
+_PAGE: Final = 200
 
 
 @app.command()
@@ -42,7 +45,7 @@ def import_(
     notices = report["notices"]
     assert isinstance(notices, list)
     if wait and notices:
-        _follow(client, {str(name) for name in notices})
+        report["outcomes"] = _follow(client, {str(name) for name in notices})
     refused = [row for row in report["refused"] if isinstance(row, dict)] if isinstance(report["refused"], list) else []
     if where.as_json:
         where.json(report)
@@ -64,31 +67,40 @@ def import_(
                 ("refused", "rows_refused"),
             ],
         )
+        if isinstance(outcomes := report.get("outcomes"), dict):
+            where.record({f"Notices {state}": number for state, number in outcomes.items()})
+            if len(outcomes) > 1:
+                where.say("Why they came back: valise notice status --status returned, and one by its id.")
     if refused:
         raise AnswerIsNoError
 
 
-def _follow(client: GatewayClient, wanted: set[str]) -> None:
-    """Wait until none of the notices waits any more."""
-    total = len(wanted)
+def _follow(client: GatewayClient, wanted: set[str]) -> dict[str, Json]:
+    """Wait until none of the notices waits any more, and return how many ended how."""
+    names, total = set(wanted), len(wanted)
     with terminal().progress("Publishing", total) as told:
         while wanted:
-            wanted &= _waiting(client)
+            wanted &= _of_states(client, _WAITING)
             told(total - len(wanted))
             if wanted:
                 time.sleep(0.5)
+    others = {state: len(names & _of_states(client, (state,))) for state in _OTHERS}
+    found: dict[str, Json] = {"published": total - sum(others.values())}
+    found.update({state: number for state, number in others.items() if number})
+    return found
 
 
-def _waiting(client: GatewayClient) -> set[str]:
+def _of_states(client: GatewayClient, states: Sequence[str]) -> set[str]:
+    """Return the ids of all notices in some states."""
     names: set[str] = set()
-    for state in _WAITING:
+    for state in states:
         cursor: Json = 0
         while True:
-            page = client.call("GET", "/v1/notices", query={"after": cursor, "limit": 200, "status": state})
+            page = client.call("GET", "/v1/notices", query={"after": cursor, "limit": _PAGE, "status": state})
             rows = page["notices"]
             assert isinstance(rows, list)
             names |= {str(row["id"]) for row in rows if isinstance(row, dict)}
-            if len(rows) < 200:
+            if len(rows) < _PAGE:
                 break
             cursor = page["next"]
     return names

@@ -1,5 +1,6 @@
 """From nothing to an enrolled gateway on the command line: ceremony, invitation, eight words, signatures, upload, law."""
 
+import json
 import shutil
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from adapters.cli import broker_access, enrolling
 from adapters.client.answers import Uploaded
 from adapters.client.errors import RefusedError
 from adapters.gateway.folder import Folder
+from adapters.gateway.service import Gateway, GatewayOptions
 from broker.command import read_ceremony
 from broker.init import BrokerKeys, repository_of
 from keys.custody.file import FileCustody
@@ -431,3 +433,70 @@ def test_a_baseline_pack_names_no_state(valise):
     shown = valise("law", "check", pack, "--state", "fr", "--out", "law.json")
     assert shown["state"] == "fr"
     assert Path("law.json").exists()
+
+
+def test_a_backup_has_the_store_too(valise, found):
+    found("fr")
+    invited(valise, "fr/customs", "gw")
+    passes = ("--passphrase-file", "gw.pass", "--backup-passphrase-file", valise.secret("b"))
+    gateway = Gateway.open(GatewayOptions(Path("gw").absolute()), b"passphrase of gw")
+    valise("gateway", "backup", "running.zip", "--folder", "gw", *passes)  # while it is in use
+    gateway.store.close()
+    valise("gateway", "restore", "running.zip", "--folder", "new", *passes)
+    again = Gateway.open(GatewayOptions(Path("new").absolute()), b"passphrase of gw")
+    assert again.participants == ("fr/customs",)
+    again.store.close()
+
+
+def test_a_secret_that_is_no_role_key(valise):
+    from adapters.cli.key import open_key
+
+    FileCustody(Path("keys"), b"x").keep("other", b"short")
+    with pytest.raises(Error):
+        open_key(Path("keys"), "other", b"x")
+    with pytest.raises(Error):
+        open_key(Path("nowhere"), "other", b"x")
+
+
+def test_an_expired_role_whose_file_is_not_at_hand(found, valise):
+    from dataclasses import replace
+
+    from adapters.cli import desk
+    from keys.directory.enrolment import verify_request
+
+    paper = found("fr")
+    agency = invited(valise, "fr/customs", "gw")
+    asked = verify_request(Path(agency["request"]).read_bytes())
+    directory = paper.directory()
+    known = desk.Known(replace(directory, role_versions={**directory.role_versions, "fr": 3}), {})
+    with pytest.raises(Error) as caught:
+        desk.enter(known, asked, new=None, from_="2030-01-01T00:00:00Z", now=0)
+    assert caught.value.code == "directory-frozen"
+    assert desk.state_names("int-unodc").fr == "UNODC"
+
+
+def test_forms_that_are_passed_from_hand_to_hand(valise, found):
+    found("fr")
+    for name, text in (
+        ("r.json", b"{}"),
+        ("u.json", b'{"v":1,"typ":"valise-role-update/1","role":"fr","edited":0,"metadata":"AA","targets":[]}'),
+    ):
+        Path(name).write_bytes(text)
+    assert (
+        valise.refused(
+            "directory", "sign", "u.json", "--keys", "fr", "--key", "fr-role", "--passphrase-file", "fr.pass"
+        )["pointer"]
+        == "/targets"
+    )
+    keys = json.loads(Path("fr.role.json").read_text())
+    for change in ({"law": keys["law"][:1]}, {"keys": ["x"]}):
+        Path("r.json").write_text(json.dumps({**keys, **change}, separators=(",", ":")))
+        roots = [word for n in range(3) for word in ("--root-passphrase-file", f"root-{n}.pass")]
+        public = ("--broker-public", "broker/broker-public.json", "--broker", ADDRESS, "--origin", ORIGIN)
+        assert valise.refused("directory", "init", *public, "--out", "x", *roots, "--role", "r.json")["exit_code"] == 65
+    operator = json.loads(Path("broker/broker-public.json").read_text())
+    Path("o.json").write_text(json.dumps({**operator, "log": 5}))
+    refused = valise.refused(
+        "directory", "init", "--broker-public", "o.json", "--broker", ADDRESS, "--origin", ORIGIN, "--out", "x", *roots
+    )
+    assert refused["pointer"] == "/log"

@@ -1,6 +1,7 @@
 """The command's manners: where output goes, what a failure looks like, and which number it leaves with."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -291,6 +292,36 @@ def test_on_a_terminal_there_are_tables_and_colour(tty: Become, monkeypatch: pyt
     assert "\x1b[1;31m" not in out.text
     assert "denied" in out.text
     assert "B" not in out.text
+
+
+WIDE = [
+    Column("When", "when"),
+    Column("Id", "id", whole=True),
+    Column("Topic", "topic"),
+    Column("State", "state", whole=True),
+]
+ROW = {"when": "2026-11-24", "id": "019ac0de-5e4d-7c1a-9b7e-0d3c5a9f2b11", "topic": "", "state": "published"}
+
+
+def test_a_narrow_terminal_gets_two_lines_a_row(tty: Become, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = tty()
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    Terminal(as_json=False).listing("n", [ROW, {**ROW, "topic": "osce.practice"}], WIDE)
+    plain = re.sub("\x1b\\[[0-9;]*m", "", out.text)
+    lines = [line.rstrip() for line in plain.splitlines()]
+    assert lines == [
+        f"{ROW['id']}  published",
+        "    2026-11-24",
+        f"{ROW['id']}  published",
+        "    2026-11-24 · osce.practice",
+    ]
+    monkeypatch.setenv("COLUMNS", "100")
+    out.text = ""
+    Terminal(as_json=False).listing("n", [ROW], WIDE)
+    assert "Topic" not in out.text  # nothing stands in that column
+    Terminal(as_json=False).listing("n", [], WIDE)
+    assert "Nothing to list." in err.text
 
 
 def test_json_on_a_terminal_is_indented(tty: Become) -> None:

@@ -181,9 +181,16 @@ def test_a_table_is_imported(by):
     assert (report["rows_read"], report["rows_imported"], report["rows_refused"]) == (4, 3, 1)
     found = {one["id"]: one["status"] for one in valise("notice", "status", "--limit", "200")["notices"]}
     assert {found[name] for name in report["notices"]} == {"published"}
+    assert report["outcomes"] == {"published": 3}
     assert json.loads(valise.run("import", "t.csv.gz", "--json").stdout)["already_known"] == 3
     Path("good.csv").write_text(head + row.format(9))
     assert valise("import", "good.csv")["rows_refused"] == 0
+    # Nobody subscribes to Western Europe: the notice comes back.
+    Path("other.csv").write_text(head + row.format(8).replace("Kazakhstan", "France"))
+    came_back = valise.run("import", "other.csv", "--wait")
+    assert came_back.exit_code == 0
+    assert "Notices returned\t1" in came_back.stdout
+    assert "Why they came back" in came_back.stderr
     assert valise.refused("import", "seizure.json")["exit_code"] == 65
     assert valise.run("import", "nowhere.csv").exit_code == 2
 
