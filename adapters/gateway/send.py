@@ -155,14 +155,11 @@ class Sender:
         kept = [entry for entry in entries if entry.state is State.KEPT]
         if not kept:
             return list(entries)
-        holders = await self._store.read(lambda tx: _holders(tx, self._participant, kept))
-        sealer = Sealer(
-            await self._follower.wait(), self._origin, self._participant, self._identity.signing, self._now_ms()
-        )
-        sealed = await self._in_thread(lambda: sealer.seal(kept, holders))
+        sealed = await self._sealed_once_enrolled(kept)
+        at = self._now_ms()
 
         def keep(tx: Transaction) -> None:
-            outbox.keep_sealed(tx, sealed.sealings, at=sealer.now_ms)
+            outbox.keep_sealed(tx, sealed.sealings, at=at)
             for item in sealed.returned:
                 if item.expired:
                     outbox.mark_expired(tx, item.seq, item.trouble)
@@ -176,6 +173,21 @@ class Sender:
                 self._outcomes.settled(entry.id)
         now = {item.seq: item for item in sealed.sealings}
         return [_now_sealed(entry, now.get(entry.seq)) for entry in entries if entry.seq not in gone]
+
+    async def _sealed_once_enrolled(self, kept: Sequence[Entry]) -> Sealed:
+        """Seal entries; wait where it is this participant that cannot seal yet, for no drafter can help that."""
+        holders = await self._store.read(lambda tx: _holders(tx, self._participant, kept))
+        while True:
+            sealer = Sealer(
+                await self._follower.wait(), self._origin, self._participant, self._identity.signing, self._now_ms()
+            )
+            sealed = await self._in_thread(partial(sealer.seal, kept, holders))
+            own = next((item.trouble for item in sealed.returned if item.trouble.code == "enrolment"), None)
+            if own is None:
+                await self._alarms.end("cannot-seal")
+                return sealed
+            await self._alarms.start("cannot-seal", own.detail)
+            await asyncio.sleep(self._backoff.after(1))
 
     # Publishing, in order
 

@@ -1,6 +1,8 @@
 """What the sender makes of every answer but a receipt: retried unchanged, sealed anew, given back, or refused for good."""
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -237,6 +239,26 @@ def test_what_expires_before_it_can_be_sent_is_expired(tmp_path):
             made.wire.app = app
             status = await made[SENDER].wait_outcome(SENDER, kept.notice_id, 10)
             assert (status.state, status.problem.code) == (State.EXPIRED, "expired")
+
+    asyncio.run(scenario())
+
+
+def test_a_key_that_is_not_in_force_yet_is_waited_for(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER) as made:
+            sender = made[SENDER]._senders[SENDER]
+            late = made[SENDER].network
+            early = replace(late, revoked={made.world.people[SENDER].sealing.kid: 0})
+            networks = [early, early]
+
+            async def wait():
+                return networks.pop() if networks else late
+
+            sender._follower = SimpleNamespace(wait=wait)
+            status = await sent(made, SENDER, a_request(to=(READER,)))
+            assert status.state is State.PUBLISHED
+            assert "cannot-seal" in {item.kind for item in await made[SENDER].alarms(over=True)}
+            assert "cannot-seal" not in made[SENDER]._alarms.on
 
     asyncio.run(scenario())
 
