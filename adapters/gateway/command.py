@@ -141,6 +141,32 @@ def check_config(config: Config = None) -> None:
     terminal().say("The configuration can be started with.")
 
 
+@app.command("next-key")
+def next_key(
+    folder: Folder,
+    participant: Annotated[str | None, typer.Option(help="Whose it is, where the gateway serves several.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The request; default: fr-customs.next.json.")
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Make the participant's next sealing key, and the request to enter it. The earlier ones stay."""
+    from adapters.gateway.rotation import next_sealing_key
+
+    who = _served(folder, participant)
+    secret = passphrase(passphrase_file, f"Passphrase of {folder}")
+    done = next_sealing_key(folder, secret, who, now_ms=time.time_ns() // 1_000_000)
+    path = out or Path(f"{who.replace('/', '-')}.next.json")
+    durable.write(path, done.request)
+    terminal().record(
+        {"participant": who, "kid": done.kid, "request": str(path), "words": done.words},
+        shown=[("Participant", "participant"), ("Key id", "kid"), ("Request", "request"), ("Eight words", "words")],
+    )
+    terminal().say(
+        "Start the gateway again, make a new backup, and send the request to your focal point with the eight words."
+    )
+
+
 @app.command()
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup to write.")],

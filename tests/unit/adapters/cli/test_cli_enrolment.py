@@ -12,6 +12,7 @@ from adapters.cli import broker_access, enrolling
 from adapters.client.answers import Uploaded
 from adapters.client.errors import RefusedError
 from adapters.gateway.folder import Folder
+from adapters.gateway.rotation import next_sealing_key
 from adapters.gateway.service import Gateway, GatewayOptions
 from broker.command import read_ceremony
 from broker.init import BrokerKeys, repository_of
@@ -187,6 +188,29 @@ def test_from_nothing_to_a_directory_with_an_agency_and_a_law(valise, found):
     wrong = valise.run("directory", "verify", "--root-fingerprint", "0" * 64)
     assert wrong.exit_code == 1
     assert "another one" in wrong.stderr
+
+
+def test_a_second_agency_and_a_next_key(valise, found):
+    paper = found("fr")
+    key = ("--keys", "fr", "--key", "fr-role", "--passphrase-file", "fr.pass", "--upload")
+    for who, folder in (("fr/customs", "customs"), ("fr/police", "police")):
+        made = invited(valise, who, folder)
+        words = ("--words", made["words"], "--kind", folder, "--name", folder)
+        assert valise.run("directory", "approve", made["request"], *words, *key).exit_code == 0
+    assert paper.directory().role_versions["fr"] == 2
+    passes = ("--folder", "customs", "--passphrase-file", "customs.pass")
+    following = valise("gateway", "next-key", *passes)
+    assert following["request"] == "fr-customs.next.json"
+    done = valise.run("directory", "approve", following["request"], "--words", following["words"], *key)
+    assert done.exit_code == 0, done.stderr
+    customs = paper.directory().participant("fr/customs")
+    assert [record.kids[0] for record in customs.keys][-1] == following["kid"]
+    assert len(customs.keys) == 4
+    assert (
+        valise.refused("gateway", "next-key", "--folder", "none", "--passphrase-file", "customs.pass")["exit_code"] == 1
+    )
+    with pytest.raises(Error):
+        next_sealing_key(Path("none"), b"x", "fr/customs", now_ms=0)
 
 
 def test_signed_and_uploaded_at_once(valise, found):
