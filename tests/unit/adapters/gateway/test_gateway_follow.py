@@ -1,17 +1,20 @@
 """The log is followed leaf by leaf; what it hides, bends or takes back is an alarm, and the bad ones stop sending."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 
 import orjson
 from multidict import CIMultiDict
 
 from adapters.client.transport import Answer
+from adapters.gateway import follow
 from adapters.gateway.status import State
 from adapters.gateway.store import StorageFullError
 from keys.directory import edit
 from keys.directory.records import Life, SealingRecord
-from keys.log.note import LogSigner, sign_checkpoint
+from keys.log.merkle import Frontier, leaf_hash
+from keys.log.note import LogSigner, sign_checkpoint, verify_checkpoint
 from keys.seal import SealingKey
 from schemas.encoding import b64encode, from_seconds
 from schemas.ids import Pattern
@@ -83,11 +86,80 @@ def test_another_root_for_a_known_size_is_a_fork_and_stays_one(tmp_path):
 def test_a_larger_tree_that_does_not_hold_the_leaves_is_a_fork(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
-            await subscribed(made, READER, "*.*")
             size = made[SENDER].network.size
-            await made[READER].stop()
-            swap_checkpoint(made, note_of(made.world.log, size, b"\x02" * 32, made.world.now + 1))
+
+            def bend(request, answer):
+                if not request.url.endswith("/log/checkpoint"):
+                    return answer
+                seen = verify_checkpoint(answer.body, made.world.log.keys)
+                return answer if seen.size <= size else note_of(made.world.log, seen.size, b"\x02" * 32, seen.at)
+
+            made.wire.after = bend
+            await made[READER].subscribe(READER, (Pattern("*.*"),))
             await until(lambda: "fork" in alarms(made[SENDER]))
+            assert made[SENDER].network.size == size
+
+    asyncio.run(scenario())
+
+
+def test_a_directory_that_was_lost_here_is_fetched_again(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER) as made:
+            await subscribed(made, READER, "*.*")
+            await made.gateways.pop(SENDER).stop()
+            place = gateway_world.Folder(tmp_path / "kz-customs")
+            shutil.rmtree(place.directory)
+            async with gateway_world.running(place, made.wire) as again:
+                await known(again)
+                assert set(again.network.subscriptions[READER]) == {"*.*"}
+                assert alarms(again) == set()
+
+    asyncio.run(scenario())
+
+
+def test_roots_are_remembered_as_far_back_as_it_is_said(monkeypatch):
+    monkeypatch.setattr(follow, "HISTORY", 10)
+    leaves = [leaf_hash(bytes([n])) for n in range(40)]
+    frontiers = [Frontier()]
+    for leaf in leaves:
+        frontiers.append(frontiers[-1].append(leaf))
+    history = follow._History(frontiers[3])
+    at = 3
+    for step in (4, 9, 12, 20, 21, 30):
+        history.add(frontiers[step], leaves[at:step])
+        at = step
+    for size in range(41):
+        root = history.root(size)
+        assert root is None or root == frontiers[size].root()
+    assert history.root(30) == frontiers[30].root()
+    assert history.root(25) == frontiers[25].root()
+    assert history.root(31) is None
+    assert history.root(12) is None
+
+
+def test_a_directory_that_stays_ahead_of_the_log_is_an_alarm(tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "DIRECTORY_SECONDS", 0)
+
+    async def scenario():
+        clock = SkewedClock()
+        async with scene(tmp_path, SENDER, now_ms=clock) as made:
+            note = made[SENDER].network.checkpoint.note
+
+            def hide(request, answer):
+                return Answer(200, CIMultiDict(), note) if request.url.endswith("/log/checkpoint") else answer
+
+            made.wire.after = hide
+            world, before = made.world, made.world.repository
+            state = world.directory.roles["uz"]
+            put_role(world, "uz", edit.suspend(state, READER).encode())
+            await upload(made.broker, world, "uz", "uz/directory.json", before)
+            await until(lambda: made[SENDER]._follower._waiting_for_leaf_since)
+            assert "directory-frozen" not in alarms(made[SENDER])
+            clock.seconds = 61
+            await until(lambda: "directory-frozen" in alarms(made[SENDER]))
+            made.wire.after = None
+            await until(lambda: "directory-frozen" not in alarms(made[SENDER]))
+            await until(lambda: made[SENDER].network.directory.version > before.load(world.now).version)
 
     asyncio.run(scenario())
 
