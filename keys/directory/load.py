@@ -61,11 +61,17 @@ def load_directory(
     """Verify a directory that is at hand as files, without network, and return it.
 
     `root` is the trusted root metadata, `now` the Unix seconds at which nothing may have expired. `version` asks for an
-    older snapshot by its number: give the time of its ledger leaf for `now`. Raises `DirectoryError`.
+    older snapshot by its number: give the time of its ledger leaf for `now`; files that are evidence like this can be
+    altered in no bit. Raises `DirectoryError`.
     """
     at_hand = dict(files)
-    if version is not None and (then := files.get(f"{version}.{files_of.TIMESTAMP}")) is not None:
-        at_hand[files_of.TIMESTAMP] = then
+    if version is not None:
+        # All other files are fixed by digests; these by their signatures alone.
+        for name in files:
+            if name.endswith((files_of.TIMESTAMP, files_of.ROOT_SUFFIX)):
+                files_of.demand_one_spelling(files[name])
+        if (then := files.get(f"{version}.{files_of.TIMESTAMP}")) is not None:
+            at_hand[files_of.TIMESTAMP] = then
     directory, _ = load(Files({}, at_hand.get), root, origin=origin, now=now, before={})
     if version not in {None, directory.version}:
         raise DirectoryError("The files do not hold this version of the directory.")

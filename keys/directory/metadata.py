@@ -27,6 +27,7 @@ TIMESTAMP_LIFE: Final = 6 * 3600
 TIMESTAMP: Final = "timestamp.json"
 DIRECTORY_FILE: Final = "directory.json"
 LAW_FILE: Final = "law.json"
+ROOT_SUFFIX: Final = ".root.json"
 NETWORK_TARGET: Final = "network/network.json"
 LOG_TARGET: Final = "network/log.json"
 
@@ -51,6 +52,16 @@ def kind_of(data: bytes) -> str:
         return Metadata.from_bytes(data).signed.type
     except RepositoryError:
         raise DirectoryError("Not TUF metadata.") from None
+
+
+def demand_one_spelling(data: bytes) -> None:
+    """Demand signatures in lower-case hexadecimal, for python-tuf takes either case; raise `DirectoryError`."""
+    try:
+        signatures = Metadata.from_bytes(data).signatures.values()
+    except RepositoryError:
+        raise DirectoryError("Not TUF metadata.") from None
+    if any(one.signature != one.signature.lower() for one in signatures):
+        raise DirectoryError("A signature is not written in lower-case hexadecimal.")
 
 
 def sign(metadata: Metadata[T], key: TufKey) -> None:

@@ -1,6 +1,7 @@
 """The client against a broker that lies, fails, or merely grows old: what is refused, and what stays."""
 
 import io
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -139,6 +140,19 @@ def test_what_was_followed_can_be_loaded_from_its_files(world, follow):
     again = load_directory(client.files, world.root, origin=world.origin, now=world.now)
     assert again.snapshot == directory.snapshot
     assert set(client.files) == set(broker.asked) - {"2.root.json"} | {"1.root.json"}
+
+
+@pytest.mark.parametrize("name", ["1.root.json", "timestamp.json"])
+def test_files_that_are_evidence_have_one_spelling(world, follow, name):
+    client, _ = follow(world)
+    version = client.refresh().version
+    files = dict(client.files)
+    assert load_directory(files, world.root, origin=world.origin, now=world.now, version=version).version == version
+    files[name] = re.sub(rb'"sig": ?"[0-9a-f]+', lambda found: found[0].replace(b"a", b"A"), files[name])
+    load_directory(files, world.root, origin=world.origin, now=world.now)
+    refused("directory", lambda: load_directory(files, world.root, origin=world.origin, now=world.now, version=version))
+    files[name] = b"{}"
+    refused("directory", lambda: load_directory(files, world.root, origin=world.origin, now=world.now, version=version))
 
 
 def test_a_new_version_is_shown_before_it_is_kept(world, follow):
