@@ -139,17 +139,17 @@ def _show(profile: Profile, data: bytes, warnings: list[str]) -> None:
     rows = [
         {
             "id": condition.id,
-            "effect": condition.effect
-            if condition.obligation is None
-            else f"{condition.effect} {condition.obligation}",
+            "effect": condition.effect,
+            "obligation": condition.obligation,
             "article": f"{condition.instrument}, {condition.article}",
             "reason": condition.explanation.by_language().get(language()) or condition.explanation.by_language()["en"],
         }
         for condition in profile.conditions
     ]
     columns = [
-        Column("Condition", "id"),
-        Column("Effect", "effect"),
+        Column("Condition", "id", whole=True),
+        Column("Effect", "effect", whole=True),
+        Column("Obligation", "obligation", whole=True),
         Column("Article", "article"),
         Column("Reason", "reason"),
     ]
