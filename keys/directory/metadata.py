@@ -83,8 +83,11 @@ def expiry(now: int, life: int) -> datetime:
 
 
 def moment(now: int) -> datetime:
-    """Return a time in Unix seconds as python-tuf compares times."""
-    return datetime.fromtimestamp(now, tz=UTC)
+    """Return a time in Unix seconds as python-tuf compares times; beyond the calendar's end, that end."""
+    try:
+        return datetime.fromtimestamp(now, tz=UTC)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def meta_file(version: int, data: bytes) -> MetaFile:

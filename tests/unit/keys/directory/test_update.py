@@ -142,6 +142,13 @@ def test_what_was_followed_can_be_loaded_from_its_files(world, follow):
     assert set(client.files) == set(broker.asked) - {"2.root.json"} | {"1.root.json"}
 
 
+@pytest.mark.parametrize("now", [1 << 40, 1 << 54, (1 << 64) // 1000])
+def test_at_a_time_beyond_the_calendar_everything_has_expired(world, follow, now):
+    client, _ = follow(world)
+    client.refresh()
+    refused("directory-frozen", lambda: load_directory(client.files, world.root, origin=world.origin, now=now))
+
+
 @pytest.mark.parametrize("name", ["1.root.json", "timestamp.json"])
 def test_files_that_are_evidence_have_one_spelling(world, follow, name):
     client, _ = follow(world)
