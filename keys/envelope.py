@@ -225,14 +225,18 @@ def open_notice(verified: VerifiedDelivery, key: seal.SealingKey) -> OpenedNotic
     inclusion = verified.delivery.inclusion
     return OpenedNotice(
         statement=verified.statement,
-        notice=_read_plaintext(verified.statement, plaintext),
+        notice=read_plaintext(verified.statement, plaintext),
         received_at=inclusion.received_at,
         index=LedgerIndex(inclusion.index),
         content_key=content_key,
     )
 
 
-def _read_plaintext(statement: Statement, plaintext: bytes) -> dict[str, Json]:
+def read_plaintext(statement: Statement, plaintext: bytes) -> dict[str, Json]:
+    """Return the notice in a decrypted plaintext, without its label; raise `VerificationError`.
+
+    The last checks of step 8: padding, strict JSON, the label first and equal to the statement's.
+    """
     text = plaintext.rstrip(b" ")
     if len(text) < 2 or len(plaintext) != seal.padded_length(len(text)):
         raise VerificationError("The padding is not the Padmé length.")

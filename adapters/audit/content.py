@@ -5,11 +5,10 @@ No sealing key is involved. The plaintext's checks are those of step 8 in spec/e
 
 from adapters.audit.evidence import Content
 from keys import digests, seal
+from keys.envelope import read_plaintext
 from keys.errors import VerificationError
-from schemas import strict_json
 from schemas.encoding import b64decode
 from schemas.envelope import SealedHeader
-from schemas.errors import Error
 from schemas.statement import Statement
 from schemas.strict_json import Json
 
@@ -30,18 +29,4 @@ def open_content(statement: Statement, content: Content) -> dict[str, Json]:
         raise VerificationError("The content key is not the committed one.")
     aad = content.protected.encode("ascii")
     plaintext = seal.decrypt(content.content_key, content.iv, content.ciphertext, content.tag, aad)
-    return _read(plaintext, statement)
-
-
-def _read(plaintext: bytes, statement: Statement) -> dict[str, Json]:
-    text = plaintext.rstrip(b" ")
-    if len(text) < 2 or len(plaintext) != seal.padded_length(len(text)):
-        raise VerificationError("The padding is not the Padmé length.")
-    try:
-        notice = strict_json.parse_object(text)
-    except Error as error:
-        raise VerificationError(f"The notice is not strict JSON: {error.detail}") from None
-    label = notice.pop("label", None)
-    if label != (None if statement.label is None else statement.label.to_json()):
-        raise VerificationError("The label inside differs from the one outside.")
-    return notice
+    return read_plaintext(statement, plaintext)

@@ -74,7 +74,7 @@ def _installed(patient: Patient) -> Iterator[Check]:
             "backup",
             "warning",
             "No backup of the keys was made: what only they open is lost with them.",
-            "Make one with `valise key backup`.",
+            "Make one with `valise gateway backup`.",
         )
     yield Check("kit", "ok", f"Enrolled for {patient.enrolled.origin}, gateway {patient.enrolled.gateway}.")
     free = shutil.disk_usage(patient.folder.path).free
@@ -161,7 +161,7 @@ def _sealing_age(who: ParticipantId, record: KeyRecord | None, now_ms: int) -> I
             f"sealing-key {who}",
             "warning",
             f"Its sealing key should be replaced {f'within {left} days' if left > 0 else 'now'}.",
-            "Make the next one with `valise key new`; it must be in the directory 24 h before it is used.",
+            "Make the next one with `valise gateway next-key`; it must be in the directory 24 h before it is used.",
         )
 
 
