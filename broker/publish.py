@@ -256,7 +256,7 @@ def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: 
         raise Error("This broker does not carry attachments yet.", problem="act-not-served", pointer="/attachments")
     _check_gossip(statement, ledger)
     recipients = _recipients(verified, trust, moment)
-    _check_act(statement, recipients, trust, ledger)
+    _check_act(statement, recipients, trust, ledger, moment)
     _check_access(statement, recipients, trust)
     return recipients
 
@@ -306,10 +306,12 @@ def _recipients(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> tup
     return tuple(recipients)
 
 
-def _check_act(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published) -> None:
+def _check_act(
+    statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published, moment: Moment
+) -> None:
     """Hold the statement against its act's own rules (spec/acts.md)."""
     if statement.form.ref is not Ref.NONE and statement.ref is not None:
-        _check_ref(statement, recipients, trust, ledger)
+        _check_ref(statement, recipients, trust, ledger, moment)
     if statement.act == "acknowledge" and len(recipients) != 2:
         raise _act_refused("An acknowledgement goes to exactly one other participant.", "/sealed/recipient_count")
     body = statement.body
@@ -321,7 +323,9 @@ def _check_act(statement: Statement, recipients: tuple[ParticipantId, ...], trus
         _check_escalation(recipients, trust)
 
 
-def _check_ref(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published) -> None:
+def _check_ref(
+    statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published, moment: Moment
+) -> None:
     assert statement.ref is not None  # the caller has looked
     ref = ledger.by_notice(statement.ref)
     if ref is None:
@@ -339,7 +343,9 @@ def _check_ref(statement: Statement, recipients: tuple[ParticipantId, ...], trus
         raise _act_refused("The notice that it refers to was recalled or has expired.", "/ref")
     if statement.topic != ref.topic:
         raise _act_refused("The topic must be that of the notice it refers to.", "/topic")
-    if not holders <= set(recipients):
+    # A holder without a key in force cannot be sealed to, and must not keep its sender from recalling.
+    reachable = holders & set(trust.current(moment).values())
+    if not reachable <= set(recipients):
         raise _act_refused("It must go to everybody who holds the notice it refers to.", "/sealed/recipient_count")
 
 

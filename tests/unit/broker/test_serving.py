@@ -317,3 +317,17 @@ async def test_many_publishes_at_once(world, tmp_path):
         assert sum(answer.created for answer in answers) == 200
         assert len((await page(broker, "uz/focal-point", limit=200))[1]) == 200
         assert broker.view.size == world.directory.version + 200
+
+
+async def test_a_holder_without_a_key_does_not_keep_a_notice_from_being_recalled(tmp_path):
+    world = make_world(["kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"])
+    async with running(world, tmp_path) as broker:
+        signed = world.envelope("kz/customs", ["uz/focal-point", "tj/focal-point"])
+        assert isinstance(await publish(broker, signed), Published)
+        gone = RevocationBody("tj/focal-point", (world.people["tj/focal-point"].sealing.kid,), "loss")
+        assert isinstance(await publish(broker, world.open_envelope("tj/focal-point", "revoke_key", gone)), Published)
+        common = {"ref": signed.statement.notice_id, "thread": signed.statement.thread}
+        short = await publish(broker, world.envelope("kz/customs", ["kz/focal-point"], "recall", **common))
+        assert short.error.code == "act-refused"
+        recall = world.envelope("kz/customs", ["uz/focal-point"], "recall", **common)
+        assert isinstance(await publish(broker, recall), Published)

@@ -105,7 +105,7 @@ def test_a_notice_is_opened_with_its_key_alone(world):
         (b"{}" + b" " * 7, "padding"),
         (b" " * 8, "padding"),
         (b"[1,2.5]".ljust(seal.padded_length(7)), "strict JSON"),
-        (b'{"kind":"seizure"}'.ljust(seal.padded_length(18)), "label inside"),
+        (b'{"kind":"seizure"}'.ljust(seal.padded_length(18)), "begin with its label"),
     ],
 )
 def test_plaintexts_that_no_honest_sender_makes(world, plaintext, match):
