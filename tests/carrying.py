@@ -12,6 +12,7 @@ from typing import Any
 
 from keys.batch import Signed
 from keys.envelope import OpenedNotice, VerifiedDelivery, open_notice, verify_delivery
+from keys.heads import HeadMemory
 from keys.log.note import sign_checkpoint, verify_checkpoint
 from schemas.delivery import Delivery
 from tests.formed import b64, compact, unb64
@@ -97,13 +98,20 @@ class Carrier:
             },
         }
 
-    def verify(self, value: Object | bytes, who: str, *, revoked: dict[str, int] | None = None) -> VerifiedDelivery:
+    def verify(
+        self,
+        value: Object | bytes,
+        who: str,
+        *,
+        revoked: dict[str, int] | None = None,
+        heads: HeadMemory | None = None,
+    ) -> VerifiedDelivery:
         """Verify a delivery as a recipient does, under its own note."""
         delivery = Delivery.parse(value if isinstance(value, bytes) else compact(value))
         directory = self.world.directory
         checkpoint = verify_checkpoint(delivery.inclusion.checkpoint, directory.log.keys)
         own = {self.world.people[who].sealing.kid: None}
-        return verify_delivery(delivery, directory, checkpoint, revoked=revoked or {}, own=own)  # type: ignore[arg-type]
+        return verify_delivery(delivery, directory, checkpoint, revoked=revoked or {}, own=own, heads=heads)  # type: ignore[arg-type]
 
     def open(self, value: Object | bytes, who: str) -> OpenedNotice:
         """Verify a delivery and open it."""

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keys import digests, seal
+from keys import heads as heads_module
 from keys.batch import Unsigned, sign_batch
 from keys.directory import edit
 from keys.directory.directory import Directory, Moment
 from keys.directory.records import Life, SigningRecord
 from keys.envelope import check_clock, open_act, recipients_root, seal_notice, verify_envelope
 from keys.errors import RevokedKeyError, UnknownKeyError, VerificationError
+from keys.heads import HeadMemory
 from keys.log.note import LogSigner
 from keys.sign import SigningKeys
 from schemas.encoding import b64decode, b64encode, encode, from_seconds
@@ -310,6 +312,33 @@ def test_an_old_delivery_outlives_its_keys(world):
     carrier.verify(value, OTHER, revoked={kid: index})
     with pytest.raises(RevokedKeyError):
         carrier.verify(value, OTHER, revoked={kid: index - 1})
+
+
+def test_a_remembered_head_spares_its_signatures_and_nothing_else(world, monkeypatch):
+    """A batch's head is verified once; path, keys and the rest are looked at each time."""
+    letters = world.sign([world.sealed(world.statement(SENDER), [OTHER]) for _ in range(3)])
+    carrier = Carrier(world)
+    places = [carrier.add(one) for one in letters]
+    values = [carrier.delivery(one, index, OTHER) for one, index in zip(letters, places, strict=True)]
+    memory, checked = HeadMemory(), []
+    real = heads_module.verify_pair
+    monkeypatch.setattr(heads_module, "verify_pair", lambda *given: (checked.append(1), real(*given)))
+    for value in values:
+        carrier.verify(value, OTHER, heads=memory)
+    assert len(checked) == 1
+
+    def swapped(v):
+        v["proof"]["path"] = values[1]["proof"]["path"]
+
+    def forged(v):
+        v["proof"]["head"]["signatures"][1]["signature"] = b64(bytes(3309))
+
+    for change in (swapped, forged):
+        with pytest.raises(VerificationError):
+            carrier.verify(resealed(values[0], change), OTHER, heads=memory)
+    with pytest.raises(RevokedKeyError):
+        carrier.verify(values[2], OTHER, heads=memory, revoked={world.people[SENDER].signing.kids[0]: 0})
+    carrier.verify(values[0], OTHER, heads=memory)
 
 
 def changes(world):
