@@ -495,10 +495,15 @@ def test_a_sender_that_has_seen_more_than_the_old_copy_is_refused_and_can_prove_
 # What stands behind open leaves
 
 
-def no_such_object(given: Answer) -> Answer:
-    problem = {"type": "urn:valise:problem:not-found", "title": "", "status": 404, "detail": "", "hint": ""}
-    headers = type(given.headers)({"Content-Type": "application/problem+json"})
-    return Answer(404, headers, json.dumps(problem).encode())
+def problem(status: int, code: str):
+    """Return what answers with a problem instead."""
+    body = {"type": f"urn:valise:problem:{code}", "title": "", "status": status, "detail": "", "hint": ""}
+
+    def answer(given: Answer) -> Answer:
+        headers = type(given.headers)({"Content-Type": "application/problem+json"})
+        return Answer(status, headers, json.dumps(body).encode())
+
+    return answer
 
 
 @pytest.mark.parametrize("kind", ["subscription", "directory"])
@@ -511,7 +516,7 @@ def test_an_open_leaf_without_its_statement_stops_sending(tmp_path, kind, how):
             await known(gateway)
             other = await made.broker.serving.log_object(leaf_digest(made, LeafType.DIRECTORY), None)
             swaps = {
-                "missing": no_such_object,
+                "missing": problem(404, "not-found"),
                 "another": lambda given: replace(given, body=json.dumps({"event": b64encode(other.document)}).encode()),
                 "damaged": lambda given: replace(given, body=given.body.replace(b"A", b"B", 1)),
             }
@@ -526,6 +531,26 @@ def test_an_open_leaf_without_its_statement_stops_sending(tmp_path, kind, how):
             made.between.wrongs.clear()
             await goes_out(gateway, kept)
             assert "open-statement-withheld" not in gateway._alarms.on
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("code", ["unauthenticated", "unknown-key", "revoked-key", "forbidden"])
+def test_a_broker_that_does_not_let_read_an_open_statement_gets_nothing_more(tmp_path, code):
+    """The same as not serving it: a revocation may stand there."""
+
+    async def scenario():
+        async with scene(tmp_path) as made:
+            gateway = await made.gateway(SENDER)
+            await known(gateway)
+            made.between.wrongs["/log/objects/"] = problem(403 if code in ("revoked-key", "forbidden") else 401, code)
+            await made.subscribe(READER, "*.*")
+            assert await alarm(gateway, "reads-refused")
+            assert not gateway.readiness().ready
+            kept = await stays_here(made, gateway)
+            made.between.wrongs.clear()
+            await goes_out(gateway, kept)
+            assert "reads-refused" not in gateway._alarms.on
 
     asyncio.run(scenario())
 
