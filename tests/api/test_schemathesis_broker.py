@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from broker.http.api import create_app, describe
-from tests.api.conformance import CHECKS, loaded
+from tests.api.conformance import CHECKS, EXAMPLES, SEED, loaded
 from tests.api.live import BASE, Signed, live_broker
 from tests.world import make_world
 
@@ -24,7 +24,7 @@ def world():
 def live(world, tmp_path_factory):
     with live_broker(world, tmp_path_factory.mktemp("broker")) as live:
         yield live
-    print(COUNTS)
+    print(f"VALISE_SEED={SEED} VALISE_EXAMPLES={EXAMPLES}", dict(COUNTS))
 
 
 @pytest.fixture(scope="module")
