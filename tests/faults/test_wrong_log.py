@@ -563,17 +563,10 @@ def leaf_digest(made: Scene, kind: LeafType) -> bytes:
 # The directory
 
 
-class Recorded:
-    """Serves some files of the directory as they were once."""
-
-    def __init__(self, made: Scene, *names: str) -> None:
-        self.files = {name: made.world.repository.files[name] for name in names}
-
-    def wrongs(self) -> dict[str, object]:
-        def serve(name):
-            return lambda given: replace(given, status=200, body=self.files[name])
-
-        return {f"/directory/metadata/{re.escape(name)}$": serve(name) for name in self.files}
+async def recorded(made: Scene) -> dict[str, object]:
+    """Return what serves the directory's timestamp for ever as the broker serves it now."""
+    data = await made.broker.serving.directory_file("metadata/timestamp.json")
+    return {"/directory/metadata/timestamp.json$": lambda given: replace(given, status=200, body=data)}
 
 
 @pytest.fixture
@@ -584,12 +577,12 @@ def looks_often(monkeypatch):
 def test_a_directory_that_is_rolled_back_is_not_taken(tmp_path, looks_often):
     async def scenario():
         async with scene(tmp_path) as made:
-            old = Recorded(made, "timestamp.json")
+            old = await recorded(made)
             await made.change_law()
             gateway = await made.gateway(SENDER)
             await known(gateway)
             version = gateway.network.directory.version
-            made.between.wrongs.update(old.wrongs())
+            made.between.wrongs.update(old)
             assert await alarm(gateway, "directory-rollback")
             assert gateway.network.directory.version == version
             # The last good one goes on serving.
@@ -613,7 +606,7 @@ def test_a_directory_that_is_frozen_is_noticed(tmp_path):
             gateway = await made.gateway(SENDER)
             await known(gateway)
             version = gateway.network.directory.version
-            made.between.wrongs.update(Recorded(made, "timestamp.json").wrongs())
+            made.between.wrongs.update(await recorded(made))
             await made.change_law()
             assert await alarm(gateway, "directory-frozen")
             assert gateway.network.directory.version == version
