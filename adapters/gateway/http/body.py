@@ -37,7 +37,9 @@ async def read(
     `optional` lets a request without a body and without a type pass, as nothing. Raises `Error` for type, coding and
     time, `TooLargeError`, and Starlette's `ClientDisconnect` where nobody waits for an answer any more.
     """
-    kind = request.headers.get("content-type")
+    kinds = request.headers.getlist("content-type")
+    # A second one would be for another reader than the first.
+    kind = None if not kinds else kinds[0] if len(kinds) == 1 else ""
     length = request.headers.get("content-length")
     if not (optional and kind is None):
         _check_type(kind, types)

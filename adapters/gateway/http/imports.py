@@ -14,7 +14,9 @@ from schemas.limits import LIMITS
 router = APIRouter()
 
 _TABLE: Final = (
-    "COUNTRY;PLACE;SEIZURE_DATE;DRUG_NAME;AMOUNT;DRUG_UNIT\nKazakhstan;Almaty;2014-03-02;Heroin;1.5;Kilogram\n"
+    "REGION;SUBREGION;COUNTRY;ADMINISTRATIVE_DIVISION;PLACE;SEIZURE_DATE;DRUG_NAME;AMOUNT;DRUG_UNIT;HIDING_PLACE;"
+    "INSTALLATION;TRANSPORT;PRODUCING_COUNTRY;DEPARTURE_COUNTRY;DESTINATION_COUNTRY;ROUTING\n"
+    "Asia;;Kazakhstan;;Almaty;2014-03-02;Heroin;1.5;Kilogram;;Road;;;;;\n"
 )
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
