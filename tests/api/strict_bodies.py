@@ -14,7 +14,10 @@ from tests.api.spoiling import compact, found, places
 SECONDS = 0.05 * 4
 """The bar for a refusal is 50 ms; a machine that is shared gets four times as much."""
 
-PLACES = 12
+PLACES = 8
+WHOLE_SECONDS = 1.0
+"""What a megabyte may cost that has to be read through before it can be refused."""
+
 TOO_DEEP = LIMITS.depth + 1
 DIGITS = b"9" * 100_000
 MARK = b'"@@here@@"'
@@ -71,6 +74,11 @@ BESIDE = {
 """What stands in the place of a member, its name and its value; all of them are `malformed`."""
 
 
+def bar(body: bytes) -> float:
+    """Return how many seconds a body's refusal may take."""
+    return SECONDS if len(body) < LIMITS.body // 2 else WHOLE_SECONDS
+
+
 def places_of(value, wanted):
     """Return some places of a value, evenly chosen from all that fit."""
     fitting = [at for at in places(value) if at and wanted(at)]
@@ -98,9 +106,11 @@ def _replaced(value, at, new):
 
 def wrong_values(genuine):
     """Yield (name, bodies) for every fault in the place of a value."""
-    chosen = places_of(genuine, lambda _: True)
+    everywhere = places_of(genuine, lambda _: True)
+    members = places_of(genuine, lambda at: isinstance(at[-1], str))
     for name, raw in VALUES.items():
-        yield name, [with_value(genuine, at, raw) for at in chosen]
+        # A list without its only item is a list still.
+        yield name, [with_value(genuine, at, raw) for at in (everywhere if raw else members)]
 
 
 def wrong_members(genuine):
