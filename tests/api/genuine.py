@@ -82,6 +82,7 @@ class Life:
         self.subscribed = self.published(self.world.sign([unsigned(self.world, "subscribe", None)])[0])
         law = upload(self.world, "tj", 1, self.world.law("tj", DENY), law=True)
         assert put(live, "tj-law", 1, law).status == 201
+        live.settle()
         for who in (READER, OTHER):
             assert live.signed(who, "GET", "/v1/feed").status == 200
 

@@ -178,6 +178,11 @@ class LiveBroker(Live):
         target = f"/v1/notices/{signed.statement.notice_id}"
         return self.ask("PUT", target, signed.envelope, {"Content-Type": "application/json"})
 
+    def settle(self):
+        """Wait until a signed checkpoint covers every leaf."""
+        serving = self.broker.serving
+        self.loop.run(gateway_world.until(lambda: serving.note_size == serving.size))
+
 
 class _Now:
     """The world's time goes on."""

@@ -98,6 +98,7 @@ def publish(send, life):
 def read_everything(send, life):
     """Read every address that there is, as everybody who may; return how many answers of each status came."""
     world, view = life.world, life.live.broker.view
+    life.live.settle()
     for person in (world.people[who] for who in READING):
         for query in ({"limit": "200"}, {"limit": "1"}, {"after": "3", "topic": "central-asia.*"}):
             assert send("GET", "/v1/feed", query=query, by=person)[0] == 200
