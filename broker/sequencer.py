@@ -3,7 +3,7 @@
 Everything that changes the ledger is a job of this thread, so that deciding and appending are one step. It drains its
 queue in chunks: decide on each, append them in one durable transaction (the commit point), apply them to the view, sign
 receipts, answer. A crash before the append has published nothing; one after it has published all, and a sender that
-retries finds its receipt (`Repeated`). The event loop only waits; examiner threads parse and verify ahead of it. The chunk ends at an open act, for what follows it
+retries finds its receipt (`Repeated`). The event loop only waits; an examiner thread parses and verifies ahead of it. The chunk ends at an open act, for what follows it
 must be decided under what it changed.
 
 Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped`,
@@ -49,7 +49,6 @@ from schemas.limits import LIMITS
 from schemas.record import Record
 
 CHUNK: Final = 64
-EXAMINERS: Final = 2
 QUEUE: Final = 4096
 SIGN_EVERY_S: Final = 0.1
 TICK_S: Final = 0.25
@@ -172,12 +171,7 @@ class Sequencer:
         self._quota = Quota()
         self._arrived: queue.SimpleQueue[_Envelope | None] = queue.SimpleQueue()
         self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
-        self._examiners = [
-            threading.Thread(target=self._examine, name=f"examiner-{number}", daemon=True)
-            for number in range(EXAMINERS)
-        ]
-        self._examining = EXAMINERS  # counted down under `_leaving`
-        self._leaving = threading.Lock()
+        self._examiner = threading.Thread(target=self._examine, name="examiner", daemon=True)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
         self._sign_after = 0.0
@@ -192,13 +186,11 @@ class Sequencer:
         """Start the thread; the first checkpoint is signed before this returns."""
         self._sign()
         self._thread.start()
-        for examiner in self._examiners:
-            examiner.start()
+        self._examiner.start()
 
     def stop(self, seconds: float = 10.0) -> None:
         """Finish what is queued and end the thread, within a bound; who comes later is turned away."""
-        for _ in self._examiners:
-            self._arrived.put(None)
+        self._arrived.put(None)
         if self._thread.is_alive():
             self._thread.join(seconds)
 
@@ -247,8 +239,7 @@ class Sequencer:
         if self.backlog >= QUEUE // 2:
             raise OverloadedError("Too many requests are waiting for the ledger.")
 
-    # --- the examiners: parse and verify ahead, so that this overlaps with the ledger's writing, and signatures with
-    # parsing. Requests that are under way together have no order among themselves. ---
+    # --- the examiner: parses and verifies ahead, so that this overlaps with the ledger's writing ---
 
     def _examine(self) -> None:
         try:
@@ -256,13 +247,7 @@ class Sequencer:
                 moment = Moment(self._view.size, self._clock.now_ms())
                 examined = examine(job.data, job.notice_id, self.origin, self.trust, moment)
                 self._jobs.put(_Publish(examined, job.answer))
-        except BaseException:
-            self._jobs.put(None)  # the broker ends rather than lose one of them without a word
-            raise
-        with self._leaving:
-            self._examining -= 1
-            last = self._examining == 0
-        if last:
+        finally:
             self._jobs.put(None)
 
     # --- the ledger thread ---

@@ -565,12 +565,7 @@ async def test_what_is_queued_is_finished_and_what_comes_later_turned_away(world
             tasks = [asyncio.ensure_future(publish(broker, one)) for one in signed]
             await until(lambda: broker.sequencer.backlog == 70)
             stopping = asyncio.ensure_future(asyncio.to_thread(broker.sequencer.stop))
-            await until(
-                lambda: (
-                    broker.sequencer._arrived.qsize() == 0
-                    and not any(one.is_alive() for one in broker.sequencer._examiners)
-                )
-            )
+            await until(lambda: broker.sequencer._arrived.qsize() == 0 and not broker.sequencer._examiner.is_alive())
             late = asyncio.ensure_future(publish(broker, world.envelope(SENDER, [OTHER])))
             await asyncio.sleep(0.01)
         await stopping
