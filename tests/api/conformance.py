@@ -12,9 +12,15 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.meta import TestPhase
 from schemathesis.transport.serialization import Binary
 
+from adapters.gateway.http.api import described
+from broker.http.api import create_app, describe
+
 EXAMPLES = int(os.environ.get("VALISE_EXAMPLES", "200"))
 SEED = int(os.environ.get("VALISE_SEED", "1961"))
 """With the same seed the same requests are made."""
+
+BROKER, GATEWAY = describe(create_app()), json.loads(described())
+"""Both OpenAPI documents, as the services describe themselves."""
 
 REFUSED = ["400", "401", "403", "404", "405", "409", "412", "413", "415", "422", "428", "431"]
 PROBLEM = "application/problem+json"

@@ -22,6 +22,11 @@ TOO_DEEP = LIMITS.depth + 1
 DIGITS = b"9" * 100_000
 MARK = b'"@@here@@"'
 
+PREFIX = "urn:valise:problem:"
+MARKER = "markeredc7c2b1"
+HOLDING = (b'"M"', b'{"M":1}', b'{"M":1,"M":1}', b'["M"]', b"M", b'"\\ud800M"', b"1M", b'"M')
+"""What holds the marker M in the place of a value."""
+
 VALUES = {
     "NaN": b"NaN",
     "Infinity": b"Infinity",
@@ -182,3 +187,16 @@ TYPES = (
     "application/json;" + "a" * 5000,
 )
 """Media types that no route for JSON takes."""
+
+
+def declared(answer, operation):
+    """Return a problem's code, having seen that the operation declares it and that nothing of the input is in it."""
+    assert 400 <= answer.status < 500, (answer.status, answer.body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    code = found["type"].removeprefix(PREFIX)
+    examples = operation["responses"][str(answer.status)]["content"]["application/problem+json"]["examples"]
+    assert code in examples
+    assert found["status"] == answer.status
+    assert MARKER not in (answer.body.decode() + repr(answer.headers)).lower()
+    return code

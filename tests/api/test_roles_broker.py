@@ -15,10 +15,10 @@ from keys.directory.records import StateFile
 from schemas.encoding import b64encode
 from schemas.leaf import LeafType
 from schemas.statement import RevocationBody, SubscriptionBody
+from tests.api.conformance import BROKER
 from tests.api.genuine import JSON, target, upload
 from tests.api.live import BASE, Signed, live_broker
 from tests.api.spoiling import compact, unb64
-from tests.api.test_schemathesis_broker import DOCUMENT
 from tests.world import make_world, new_person, put_role
 
 SENDER, READER, OUTSIDER, POINT = "kz/customs", "uz/focal-point", "tj/focal-point", "kz/focal-point"
@@ -90,7 +90,7 @@ TABLE = {
 }
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
-    for path, item in DOCUMENT["paths"].items()
+    for path, item in BROKER["paths"].items()
     for method, operation in item.items()
 }
 

@@ -5,11 +5,11 @@ The routes come from the OpenAPI document: one without an entry fails, and so do
 
 import pytest
 
+from tests.api.conformance import GATEWAY
 from tests.api.genuine_gateway import MEMBERS, READER, SENDER, Life
 from tests.api.genuine_gateway import TABLE as ROWS
 from tests.api.live import live_gateway
 from tests.api.spoiling import compact
-from tests.api.test_schemathesis_gateway import DOCUMENT
 from tests.world import make_world
 
 POINT, AWAY = "kz/focal-point", "tj/focal-point"
@@ -47,7 +47,7 @@ TABLE = {
 }
 OPERATIONS = {
     operation["operationId"]: (method.upper(), path, operation)
-    for path, item in DOCUMENT["paths"].items()
+    for path, item in GATEWAY["paths"].items()
     for method, operation in item.items()
 }
 JSON = {"Content-Type": "application/json"}

@@ -20,7 +20,7 @@ from schemas.label import Label
 from schemas.leaf import EVENTS
 from schemas.statement import SubscriptionBody
 from tests import strategies
-from tests.api.conformance import CHECKS, EXAMPLES, SEED, loaded
+from tests.api.conformance import BROKER, CHECKS, EXAMPLES, SEED, loaded
 from tests.api.genuine import (
     JSON,
     MEMBERS,
@@ -37,10 +37,9 @@ from tests.api.genuine import (
 )
 from tests.api.live import BASE, Signed, live_broker
 from tests.api.spoiling import Hidden, compact, packed, spoiled, unb64, unpacked
-from tests.api.test_schemathesis_broker import DOCUMENT
 from tests.world import EMPTY, ORIGIN, make_world
 
-SCHEMA = loaded(DOCUMENT)
+SCHEMA = loaded(BROKER)
 READING = (SENDER, POINT, READER, OTHER, "audit/court")
 often = settings(max_examples=EXAMPLES, database=None, print_blob=False)
 

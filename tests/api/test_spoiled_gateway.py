@@ -11,14 +11,13 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from schemas.notice import KINDS, examples
-from tests.api.conformance import CHECKS, EXAMPLES, SEED, loaded
+from tests.api.conformance import CHECKS, EXAMPLES, GATEWAY, SEED, loaded
 from tests.api.genuine_gateway import MEMBERS, PEOPLE, READER, SENDER, TABLE, Life
 from tests.api.live import BASE, Bearer, live_gateway
 from tests.api.spoiling import compact, spoiled
-from tests.api.test_schemathesis_gateway import DOCUMENT
 from tests.world import make_world
 
-SCHEMA = loaded(DOCUMENT)
+SCHEMA = loaded(GATEWAY)
 BODIES = ("sendNotice", "previewNotice", "correctNotice", "recallNotice", "acknowledgeNotices", "setSubscriptions")
 often = settings(max_examples=EXAMPLES, database=None, print_blob=False)
 
@@ -81,7 +80,7 @@ def test_every_known_address(send, life):
 
 
 def test_the_examples_of_the_document_are_taken(send, life):
-    table = DOCUMENT["paths"]["/v1/imports"]["post"]["requestBody"]["content"]["text/csv"]["example"]
+    table = GATEWAY["paths"]["/v1/imports"]["post"]["requestBody"]["content"]["text/csv"]["example"]
     status, report = send(
         "POST", "/v1/imports", body=table.encode(), headers={"Content-Type": "text/csv"}, query={"dry_run": "true"}
     )

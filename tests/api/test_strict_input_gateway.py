@@ -13,16 +13,15 @@ import pytest
 from adapters.formats.unodc import COLUMNS
 from schemas.limits import LIMITS
 from tests.api import strict_bodies as table
+from tests.api.conformance import GATEWAY
 from tests.api.genuine_gateway import MEMBERS, PEOPLE, READER, SENDER, TABLE, Life
 from tests.api.live import AUTHORITY, live_gateway
 from tests.api.spoiling import compact
-from tests.api.test_schemathesis_gateway import DOCUMENT
-from tests.api.test_strict_input_broker import HOLDING, MARKER, declared
 from tests.world import make_world
 
 READING = {
     operation["operationId"]: operation
-    for item in DOCUMENT["paths"].values()
+    for item in GATEWAY["paths"].values()
     for operation in item.values()
     if "requestBody" in operation
 }
@@ -57,7 +56,7 @@ def refused(live, life):
         fields = {"Authorization": f"Bearer {live.tokens[READER if 'inbox' in address else SENDER]}"}
         pairs = [("Host", AUTHORITY), *fields.items(), *{**(CSV if name == IMPORT else JSON), **dict(headers)}.items()]
         answer, seconds = live.timed(method, target or address, most=table.SECONDS, body=body, headers=pairs)
-        return declared(answer, READING[name]), seconds
+        return table.declared(answer, READING[name]), seconds
 
     return sending
 
@@ -125,38 +124,40 @@ def test_other_types(refused, live, life, name):
     for kinds in ([], ["application/json", "application/json"], ["application/json", "text/plain"]):
         pairs = [token, *(("Content-Type", kind) for kind in kinds)]
         answer = live.ask(method, address, compact(body), pairs)
-        assert (kinds, declared(answer, READING[name])) == (kinds, "unsupported-media-type")
+        assert (kinds, table.declared(answer, READING[name])) == (kinds, "unsupported-media-type")
 
 
 def test_nothing_of_the_input_is_in_an_answer(refused, live, life, name):
     method, address, genuine = life.bodies[name]
-    mark = MARKER.encode()
-    bodies = [mark, b'{"%b":1}' % mark, b'{"%b":NaN}' % mark, compact({**genuine, MARKER: MARKER})]
+    mark = table.MARKER.encode()
+    bodies = [mark, b'{"%b":1}' % mark, b'{"%b":NaN}' % mark, compact({**genuine, table.MARKER: table.MARKER})]
     for at in table.places_of(genuine, lambda _: True):
-        bodies += [table.with_value(genuine, at, raw.replace(b"M", mark)) for raw in HOLDING]
+        bodies += [table.with_value(genuine, at, raw.replace(b"M", mark)) for raw in table.HOLDING]
         if isinstance(at[-1], str):
             bodies.append(table.with_member(genuine, at, lambda _, text: b'"%b":%b' % (mark, text)))
     for body in bodies:
         answer = live.by(SENDER, method, address, body, JSON)
         if answer.status >= 300:  # a text of a notice may be anything
-            declared(answer, READING[name])
+            table.declared(answer, READING[name])
     text = compact(genuine)
     for headers in (
-        {"Content-Type": MARKER},
-        {"Content-Encoding": MARKER},
-        {"Content-Length": MARKER},
-        {"Authorization": MARKER},
-        {"Authorization": f"Bearer {MARKER}"},
-        {"Authorization": f"Basic {MARKER}"},
+        {"Content-Type": table.MARKER},
+        {"Content-Encoding": table.MARKER},
+        {"Content-Length": table.MARKER},
+        {"Authorization": table.MARKER},
+        {"Authorization": f"Bearer {table.MARKER}"},
+        {"Authorization": f"Basic {table.MARKER}"},
     ):
         refused(name, text, headers)
-    if "{id}" in next(path for path, item in DOCUMENT["paths"].items() if READING[name] in item.values()):
+    if "{id}" in next(path for path, item in GATEWAY["paths"].items() if READING[name] in item.values()):
         other = address.replace(address.split("/")[3], "019ac0de-5e4d-7c1a-9b7e-0d3c5a9f2b11")
         assert refused(name, text, target=other)[0] in ("not-found", "not-recallable")
-    for target in (f"{address}?{MARKER}={MARKER}", f"{address}?%22={MARKER}"):
-        answer = live.by(SENDER, method, target, text, {**JSON, "Idempotency-Key": f"{MARKER} x", "Prefer": MARKER})
+    for target in (f"{address}?{table.MARKER}={table.MARKER}", f"{address}?%22={table.MARKER}"):
+        answer = live.by(
+            SENDER, method, target, text, {**JSON, "Idempotency-Key": f"{table.MARKER} x", "Prefer": table.MARKER}
+        )
         if answer.status >= 300:
-            declared(answer, READING[name])
+            table.declared(answer, READING[name])
 
 
 # Tables
@@ -224,7 +225,7 @@ def test_tables_that_cannot_be_read(refused, body, headers, codes):
             "\0",
             "\ud7ff" * 50,
         ),
-        *("=cmd|x", MARKER),
+        *("=cmd|x", table.MARKER),
     ],
     ids=lambda value: value[:10],
 )
@@ -251,18 +252,18 @@ def test_parameters_of_an_import(refused):
         "dry_run=1",
         "dry_run=True",
         "dry_run=true&dry_run=false",
-        f"{MARKER}=1",
-        f"dry_run={MARKER}",
+        f"{table.MARKER}=1",
+        f"dry_run={table.MARKER}",
         "routes=",
     ):
         assert refused(IMPORT, TABLE, target=f"/v1/imports?{query}")[0] == "invalid-form"
-    assert refused(IMPORT, TABLE, target=f"/v1/imports?name={MARKER * 100}")[0] == "invalid-form"
+    assert refused(IMPORT, TABLE, target=f"/v1/imports?name={table.MARKER * 100}")[0] == "invalid-form"
 
 
 def test_nothing_of_a_table_is_in_a_problem(refused):
-    mark = MARKER.encode()
+    mark = table.MARKER.encode()
     for body in (mark, TABLE.replace(b"REGION", mark, 1), mark + b"\xff", TABLE.replace(b";", mark), b'"%b' % mark):
         refused(IMPORT, body)
         refused(IMPORT, gzip.compress(body), GZIP)
-    for headers in ({"Content-Type": MARKER}, {"Content-Disposition": MARKER, "Content-Type": "x"}):
+    for headers in ({"Content-Type": table.MARKER}, {"Content-Disposition": table.MARKER, "Content-Type": "x"}):
         refused(IMPORT, TABLE, headers)

@@ -14,17 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.gateway.http.api import described
 from schemas.limits import LIMITS
-from tests.api.test_schemathesis_broker import DOCUMENT
+from tests.api.conformance import BROKER, GATEWAY
+from tests.api.strict_bodies import MARKER, PREFIX
 from tests.faults import deployment
 from tests.faults.deployment import BrokerService, GatewayService, closing
 from tests.world import make_world
 
 pytestmark = pytest.mark.loopback
 SECONDS = 1.0
-MARKER = "markeredc7c2b1"
-PREFIX = "urn:valise:problem:"
 SHORTENED = {
     "broker": "import broker.http.protocol as p, broker.http.body as b; p.HEADER_SECONDS = p.DRAIN_SECONDS = 1.0; "
     "b.read_body.__kwdefaults__['seconds'] = 1.0",
@@ -32,7 +30,7 @@ SHORTENED = {
     "p.HEADER_SECONDS = p.DRAIN_SECONDS = b.UPLOAD_SECONDS = b.read.__kwdefaults__['seconds'] = 1.0",
 }
 NOTICE = "01935f2e-8c00-7a3b-9c4d-5e6f70819203"
-DOCUMENTS = {"broker": DOCUMENT, "gateway": json.loads(described())}
+DOCUMENTS = {"broker": BROKER, "gateway": GATEWAY}
 ROUTES = [
     (service, method.upper(), path)
     for service, document in DOCUMENTS.items()
