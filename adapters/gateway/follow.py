@@ -40,6 +40,7 @@ from schemas.ids import Code, Kid, Origin, ParticipantId
 from schemas.limits import LIMITS
 from schemas.rules.compile import Rules, compile_rules
 
+REFRESH_ENDS_SECONDS: Final = 5
 DIRECTORY_SECONDS: Final = 30
 HISTORY: Final = 1 << 16
 ADMITTED: Final = 64
@@ -303,7 +304,7 @@ class Follower:
                 raise DirectoryFrozenError("The directory that is served is not the one that the log names.")
 
         refresh = partial(self._directories.refresh, self._directory, tree_size=known_index + 1, check=check)
-        directory = await asyncio.to_thread(refresh)
+        directory = await _seen_out(refresh)
         check(directory)  # an unchanged one was not asked about
         return directory
 
@@ -316,7 +317,7 @@ class Follower:
             raise NotLoggedYetError("Only looked at.")
 
         try:
-            return await asyncio.to_thread(partial(self._directories.refresh, self._directory, check=look))
+            return await _seen_out(partial(self._directories.refresh, self._directory, check=look))
         except NotLoggedYetError:
             self._demand_enrolled(seen[-1])
             return seen[-1]
@@ -415,6 +416,18 @@ class Follower:
                 await self._alarms.start("reads-refused", f"The broker refuses to be read: {error.detail}")
             case _:
                 await self._alarms.start("log", error.detail)
+
+
+async def _seen_out(refresh: Callable[[], Directory]) -> Directory:
+    """Refresh in a thread, and see it out when cancelled: it writes the store, which may be another's after the stop."""
+    running = asyncio.ensure_future(asyncio.to_thread(refresh))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        done, _ = await asyncio.wait([running], timeout=REFRESH_ENDS_SECONDS)
+        for one in done:
+            one.exception()
+        raise
 
 
 def _compile(directory: Directory, known: LogState) -> Rules:

@@ -38,7 +38,7 @@ def test_a_megabyte_is_read_or_refused_in_time(parse, begin, middle, end):
         parse(data)
     except Error as error:
         assert error.status == 400
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(
