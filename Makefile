@@ -3,7 +3,7 @@ PY ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup demo test cover lint bench soak vectors clean
+.PHONY: setup demo test cover lint bench soak vectors pin clean
 
 setup: .venv/.stamp
 
@@ -23,6 +23,12 @@ test: setup
 	@mkdir -p build
 	$(BIN)/python -m pytest $(ARGS)
 
+# What everybody has to trust is covered branch by branch.
+cover: setup
+	@mkdir -p build
+	COVERAGE_FILE=build/coverage $(BIN)/python -m pytest -q tests/unit/schemas tests/unit/keys tests/unit/broker tests/vectors \
+	  --cov=schemas --cov=keys --cov=broker.ledger --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(ARGS)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,6 +44,13 @@ soak: setup
 
 vectors: setup
 	$(BIN)/python tests/vectors/make.py
+
+# The files carry packages, versions and hashes; where they come from is the machine's own setting.
+pin: setup
+	cd deploy/requirements && for list in run dev; do \
+	  ../../$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options \
+	    -o $$list.txt $$list.in; \
+	done
 
 clean:
 	rm -rf build .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
