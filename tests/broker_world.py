@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.housekeeping import Housekeeping, directory_files
+from broker.housekeeping import Housekeeping, directory_files, directory_object
 from broker.ledger.port import Append
 from broker.ledger.signer import CheckpointSigner
 from broker.ledger.sqlite import SqliteLedger
@@ -44,8 +44,6 @@ async def running(world: World, folder: Path, clock: HandClock | None = None):
     view = View(folder / "view.sqlite", ORIGIN)
     view.catch_up(ledger)
     if not directory_files(ledger):
-        from broker.housekeeping import directory_object
-
         ledger.append(Append(objects={directory_object(n): d for n, d in world.repository.files.items()}))
     signer = CheckpointSigner(world.log, folder / "signer")
     signer.check(view.size, view.root)
