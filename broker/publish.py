@@ -14,9 +14,9 @@ from broker.decisions import EVALUATOR
 from broker.trust import Trust
 from keys import digests
 from keys.directory.directory import Directory, Moment
-from keys.envelope import VerifiedEnvelope, verify_envelope
+from keys.envelope import VerifiedEnvelope, check_clock, verify_envelope
 from schemas.acts import Ref
-from schemas.encoding import b64decode, b64encode, from_seconds, to_seconds
+from schemas.encoding import b64decode, b64encode, from_seconds
 from schemas.envelope import Envelope
 from schemas.errors import Error, FormError
 from schemas.ids import Code, Kid, LedgerIndex, NoticeId, Origin, ParticipantId, Topic
@@ -249,29 +249,16 @@ def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: 
     statement = verified.statement
     if ledger.by_notice(statement.notice_id) is not None:
         raise Error("Another statement has this notice id.", problem="conflict", pointer="/notice_id")
-    _check_clock(statement, moment.received_at // 1000)
+    check_clock(statement, moment.received_at // 1000)
     if not statement.form.served:
         raise Error("This broker does not act on such statements yet.", problem="act-not-served", pointer="/act")
     if statement.attachments:
         raise Error("This broker does not carry attachments yet.", problem="act-not-served", pointer="/attachments")
     _check_gossip(statement, ledger)
-    recipients = _recipients(verified, trust, moment)
+    recipients = recipients_of(verified, trust, moment)
     _check_act(statement, recipients, trust, ledger, moment)
     _check_access(statement, recipients, trust)
     return recipients
-
-
-def _check_clock(statement: Statement, now: int) -> None:
-    if statement.issued_at > from_seconds(now + LIMITS.clock_ahead):
-        raise Error(
-            f"`issued_at` lies more than {LIMITS.clock_ahead} s ahead of the broker's clock.",
-            problem="clock-skew",
-            pointer="/issued_at",
-        )
-    if statement.issued_at < from_seconds(now - LIMITS.clock_behind):
-        raise Error("`issued_at` lies more than 14 days back.", problem="clock-skew", pointer="/issued_at")
-    if statement.expires_at is not None and to_seconds(statement.expires_at) <= now:
-        raise Error("`expires_at` has passed.", problem="expired", pointer="/expires_at")
 
 
 def _check_gossip(statement: Statement, ledger: Published) -> None:
@@ -287,8 +274,11 @@ def _check_gossip(statement: Statement, ledger: Published) -> None:
         )
 
 
-def _recipients(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> tuple[ParticipantId, ...]:
-    """Demand that each stanza is for the newest key in force of a participant, each participant once."""
+def recipients_of(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> tuple[ParticipantId, ...]:
+    """Return whom an envelope is sealed to, in the order of its stanzas: none for an open act.
+
+    Raises `Error` unless each stanza is for a participant's newest key in force, and there is one beside the sender.
+    """
     sealed = verified.envelope.sealed
     if sealed is None:
         return ()

@@ -148,13 +148,15 @@ def verify_envelope(envelope: Envelope, directory: Directory, *, moment: Moment,
 
 
 def check_clock(statement: Statement, now: int) -> None:
-    """Hold a statement's times against `now` in Unix seconds (step 6); a recipient takes its leaf's `received_at`.
+    """Hold a statement's times against the broker's clock, in Unix seconds (step 6): a recipient takes `received_at`.
 
     Raises `Error` with the problem `clock-skew` or `expired`.
     """
     if statement.issued_at > from_seconds(now + LIMITS.clock_ahead):
         raise Error(
-            f"`issued_at` lies more than {LIMITS.clock_ahead} s ahead.", problem="clock-skew", pointer="/issued_at"
+            f"`issued_at` lies more than {LIMITS.clock_ahead} s ahead of the broker's clock.",
+            problem="clock-skew",
+            pointer="/issued_at",
         )
     if statement.issued_at < from_seconds(now - LIMITS.clock_behind):
         raise Error("`issued_at` lies more than 14 days back.", problem="clock-skew", pointer="/issued_at")

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from broker.publish import _recipients
+from broker.publish import recipients_of
 from broker.trust import Trust
 from keys.directory.directory import Directory, Moment
 from keys.directory.log_target import LogTarget
@@ -69,7 +69,7 @@ def ours_envelope(data: bytes, vector: dict[str, Any]) -> None:
     check_clock(verified.statement, moment.received_at // 1000)
     if envelope.statement.act != "grant":  # not served by the broker yet, whose step 7 does not know it
         trust = Trust(directory(), None, None, vector["revoked"])  # type: ignore[arg-type]
-        _recipients(verified, trust, moment)
+        recipients_of(verified, trust, moment)
 
 
 def ours_delivery(data: bytes, vector: dict[str, Any]) -> dict[str, Any]:
