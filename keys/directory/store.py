@@ -5,7 +5,9 @@ public data; that it is authentic is checked again on every load.
 """
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +19,16 @@ from keys.directory.errors import DirectoryError
 from keys.directory.records import StateFile
 from schemas import encoding
 from schemas.encoding import Members
-from schemas.errors import FormError, MalformedError
+from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Role
 
 VERSION: Final = 1
 _ABOUT: Final = "store.json"
 _LAST_GOOD: Final = "last_good/"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
+
+# What zipfile raises over damaged bytes: its own error, and those of the features and compressions that a bit turns on.
+_DAMAGE: Final = (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,12 @@ class DirectoryStore:
 
     def read(self) -> Stored | None:
         """Return what is kept, or None; raise `DirectoryError` for a damaged file, `newer-store` for a later version's."""
-        if not self._path.exists():
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
             return None
         try:
-            with zipfile.ZipFile(self._path) as archive:
-                files = {name: archive.read(name) for name in archive.namelist()}
+            files = _entries(data)
             about = encoding.parse(files.pop(_ABOUT))
             refuse_newer(about, VERSION)
             m = Members(about, ("v", "verified_at"))
@@ -73,8 +79,13 @@ class DirectoryStore:
                 for role in (Role(name.removeprefix(_LAST_GOOD)),)
             }
             return Stored(m.integer("verified_at"), files, last_good)
-        except (zipfile.BadZipFile, KeyError, FormError, MalformedError):
+        except (*_DAMAGE, KeyError, FormError, MalformedError, TooLargeError):
             raise DirectoryError(
                 "The stored directory is damaged.",
                 hint="Remove directory.zip; it is fetched again from the installed root.",
             ) from None
+
+
+def _entries(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

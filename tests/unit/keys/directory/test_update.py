@@ -614,6 +614,25 @@ def test_stores_that_cannot_be_read(world, follow, tmp_path):
     refused("directory", follow(world)[0].stored)
 
 
+def test_a_store_with_flipped_bits_is_whole_or_damaged(tmp_path):
+    store = DirectoryStore(tmp_path)
+    kept = Stored(7, {"timestamp.json": b"{}"})
+    store.write(kept)
+    path = tmp_path / "directory.zip"
+    good = path.read_bytes()
+    for at in range(8 * len(good)):
+        bad = bytearray(good)
+        bad[at // 8] ^= 1 << at % 8
+        path.write_bytes(bad)
+        try:
+            found = store.read()
+        except DirectoryError as error:
+            assert error.hint.startswith("Remove directory.zip")
+        else:
+            assert found is not None
+            assert set(found.files.values()) <= {b"{}"}
+
+
 def test_a_newer_store_is_refused(world, follow, tmp_path):
     store = DirectoryStore(tmp_path / "store")
     assert store.read() is None
