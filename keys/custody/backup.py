@@ -11,7 +11,7 @@ from keys.custody.passphrase import LANES, MEMORY_KIB, PASSES, Stretching
 from keys.custody.port import Custody
 from schemas import encoding
 from schemas.encoding import Members, b64decode, b64encode
-from schemas.errors import FormError, MalformedError
+from schemas.errors import FormError, MalformedError, TooLargeError
 
 VERSION: Final = 1
 _TYP: Final = "valise-backup"
@@ -58,7 +58,7 @@ def _open(backup: bytes, passphrase: bytes) -> dict[str, bytes]:
         m.fixed("typ", _TYP)
         stretching = Stretching.from_json(m.value["kdf"], "/kdf")
         sealed = b64decode(m.binary("sealed"))
-    except (FormError, MalformedError):
+    except (FormError, MalformedError, TooLargeError):
         raise CustodyError("The file is not a backup, or damaged.") from None
     try:
         opened = encoding.parse(Cells(stretching.key(passphrase)).open(sealed, _CONTEXT))

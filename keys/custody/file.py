@@ -17,7 +17,7 @@ from keys.custody.errors import CustodyError, refuse_newer
 from keys.custody.passphrase import LANES, MEMORY_KIB, PASSES, Stretching
 from schemas import encoding
 from schemas.encoding import Members, b64decode, b64encode
-from schemas.errors import FormError, MalformedError
+from schemas.errors import FormError, MalformedError, TooLargeError
 
 VERSION: Final = 1
 SUFFIX: Final = ".sealed"
@@ -98,7 +98,7 @@ def _open(about: bytes, passphrase: bytes) -> Cells:
         m.fixed("v", VERSION)
         stretching = Stretching.from_json(m.value["kdf"], "/kdf")
         check = b64decode(m.binary("check"))
-    except (FormError, MalformedError):
+    except (FormError, MalformedError, TooLargeError):
         raise CustodyError("custody.json is damaged.") from None
     cells = Cells(stretching.key(passphrase))
     try:

@@ -178,9 +178,10 @@ def test_damaged_parameters_are_refused(custody, tmp_path, change):
 
 
 def test_parameters_that_are_no_json_are_refused(custody, tmp_path):
-    (tmp_path / "keys" / "custody.json").write_bytes(b"{")
-    with pytest.raises(CustodyError, match="damaged"):
-        opened(tmp_path / "keys")
+    for bad in (b"{", bytes(2 << 20)):
+        (tmp_path / "keys" / "custody.json").write_bytes(bad)
+        with pytest.raises(CustodyError, match="damaged"):
+            opened(tmp_path / "keys")
 
 
 def test_a_newer_folder_is_refused(custody, tmp_path):
@@ -223,7 +224,14 @@ def test_backups_that_are_refused(custody):
         restore_backup(backup, b"another", custody)
     with pytest.raises(CustodyError, match="empty"):
         make_backup(custody, b"", **WEAK)
-    for bad in (b"", b"{}", backup[:-3], backup.replace(b"valise-backup", b"valise-locket"), b'{"v":1}'):
+    for bad in (
+        b"",
+        b"{}",
+        bytes(2 << 20),
+        backup[:-3],
+        backup.replace(b"valise-backup", b"valise-locket"),
+        b'{"v":1}',
+    ):
         with pytest.raises(CustodyError):
             restore_backup(bad, b"other", custody)
     value = json.loads(backup)
