@@ -212,6 +212,13 @@ def test_a_signature_beside_ours_is_not_looked_at():
     [
         ("authority", "broker.example:8443/v1"),
         ("authority", "user@broker.example:8443"),
+        ("authority", "broker.example:8443?"),
+        ("authority", "broker.example:8443#"),
+        ("authority", "broker.example:8443\n"),
+        ("authority", "broker.example%2e:8443"),
+        ("authority", "broker.example:8443:8443"),
+        ("authority", "[broker.example]:8443"),
+        ("authority", ":8443"),
         ("authority", ""),
         ("path", "v1/feed"),
         ("path", "/v1/feed?after=3"),
