@@ -63,6 +63,7 @@ def test_a_role_is_accepted(world):
         "timestamp.json",
         f"targets/fr/{digest}.directory.json",
     }
+    assert list(version.files)[-1] == "timestamp.json"
     assert version.files["2.fr.json"] == metadata
     assert version.snapshot_version == version.directory.version == 6
     assert version.snapshot_digest == version.directory.snapshot == sha256(version.files["6.snapshot.json"]).digest()
@@ -406,6 +407,7 @@ def test_root_is_rotated_with_the_operators_keys(world):
         "6.timestamp.json",
         "timestamp.json",
     }
+    assert [*version.files][::4] == ["2.root.json", "timestamp.json"]
     assert version.directory.role_versions["root"] == 2
     rooted = replace(world.repository.after(version), snapshot_key=snapshot_key, timestamp_key=timestamp_key)
     assert rooted.load(world.now).version == 6
