@@ -18,6 +18,8 @@ PATTERNS = {
     "a string that never ends": (b'"', b"a", b""),
     "open lists": (b"", b"[", b""),
     "open objects": (b"", b'{"a":', b""),
+    "small objects nested": (b"[", b'{"a":{"a":{"a":1}}},', b"0]"),
+    "lists as deep as may be": (b"[", b"[" * 31 + b"]" * 31 + b",", b"0]"),
     "lists beside lists": (b"[", b"[],", b"[]]"),
     "digits": (b"[", b"1", b"]"),
     "minus signs": (b"[", b"-", b"]"),

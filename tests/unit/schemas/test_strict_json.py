@@ -68,6 +68,14 @@ def test_accepts_depth_32_and_escaped_pairs():
     assert strict_json.parse(b'["\\u00e9",1,null,{"[[":"]]"}]') == ["é", 1, None, {"[[": "]]"}]
 
 
+@given(st.text('[]{}"\\\\ a', max_size=30), st.text('[]{}"\\\\ a', max_size=30))
+def test_brackets_count_towards_the_depth_outside_strings_only(name, value):
+    inner = json.dumps({name: value, "b": [value]}).encode()
+    assert strict_json.parse(b"[" * 30 + inner + b"]" * 30)
+    with pytest.raises(MalformedError, match="Nested deeper"):
+        strict_json.parse(b"[" * 31 + inner + b"]" * 31)
+
+
 def test_a_huge_integer_is_refused_at_once():
     begun = time.perf_counter()
     with pytest.raises(MalformedError):
