@@ -57,6 +57,11 @@ _PRAGMAS: Final = (
 _CUT_MS: Final = 50
 """Milliseconds that cutting off the write-ahead log waits for readers."""
 
+# Asked each second, of a table that only grows: from day to day in the index, where DISTINCT would read every entry.
+_DAYS: Final = """WITH RECURSIVE days(day) AS (SELECT MIN(day) FROM decisions
+    UNION ALL SELECT (SELECT MIN(day) FROM decisions WHERE day > days.day) FROM days WHERE day IS NOT NULL)
+    SELECT day FROM days WHERE day IS NOT NULL"""
+
 _COLUMNS: Final = "position, leaf, document, proof, body_digest, directory, boundary"
 
 
@@ -126,7 +131,7 @@ class _Reads:
     def decision_days(self) -> list[str]:
         """Return the days that have decisions."""
         with explained():
-            rows = self._db.execute("SELECT DISTINCT day FROM decisions ORDER BY day").fetchall()
+            rows = self._db.execute(_DAYS).fetchall()
         return [row[0] for row in rows]
 
     def close(self) -> None:
