@@ -3,18 +3,20 @@
 Everything that changes the ledger is a job of this thread, so that deciding and appending are one step. It drains its
 queue in chunks: decide on each, append them in one durable transaction (the commit point), apply them to the view, sign
 receipts, answer. A crash before the append has published nothing; one after it has published all, and a sender that
-retries finds its receipt (`Repeated`). The event loop only waits; an examiner thread parses and verifies ahead of it. The chunk ends at an open act, for what follows it
-must be decided under what it changed.
+retries finds its receipt (`Repeated`). The event loop only waits; an examiner thread parses and verifies ahead of it.
+The chunk ends at an open act or a recall, for what follows it must be decided under what it changed.
 
-Ownership: every attribute whose name begins with `_` is the ledger thread's; `trust`, `signed`, `signed_at`, `skipped`,
-`alarm` and `failure` are written by it and read by anybody (each a reference to an immutable value).
+Ownership: `trust`, `signed`, `signed_at`, `skipped`, `alarm` and `failure` are written by the ledger thread and read by
+anybody (each a reference to an immutable value); so is the view's size. The queues are everybody's, and every other
+attribute whose name begins with `_` is the ledger thread's where nothing else is said.
 """
 
 import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -22,7 +24,7 @@ import structlog
 
 from broker.clock import Clock
 from broker.housekeeping import Housekeeping
-from broker.ledger.port import Append, Decision, Entry, Ledger
+from broker.ledger.port import Append, Decision, Entry, Ledger, StorageFullError
 from broker.ledger.signer import CheckpointSigner, SignerError
 from broker.publish import (
     Accepted,
@@ -175,8 +177,8 @@ class Sequencer:
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
         self._sign_after = 0.0
-        self._followed = True
-        self._ended = False
+        self._followed = True  # whether what the last leaves changed has taken effect
+        self._ended = False  # read by the loop
         self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Callable[[], None]] = []
 
@@ -304,19 +306,42 @@ class Sequencer:
 
     def _call(self, job: _Call) -> None:
         try:
-            self._catch_up()  # what it appends must not come before what a failure left between ledger and view
-            result = job.run()
-            self._after_change()
+            with _in_the_open():
+                self._catch_up()  # what it appends must not come before what a failure left between ledger and view
+            result = self._change(job.run)
         except Exception as error:  # noqa: BLE001 - it is the caller's to see
             _settle([(job.answer, error)])
         else:
             _settle([(job.answer, result)])
 
+    def _change(self, run: Callable[[], object]) -> object:
+        position = self._view.position
+        try:
+            with self._moving():
+                result = run()
+                self._after_change()
+        except StorageFullError:
+            if self._ledger.length() > position:
+                raise _open() from None
+            raise
+        return result
+
+    @contextmanager
+    def _moving(self) -> Iterator[None]:
+        """Do what may append: what is appended before a failure is followed by whoever comes next."""
+        position = self._view.position
+        try:
+            yield
+        except Exception:
+            self._followed = self._followed and self._view.position == position
+            raise
+
     def _publish_chunk(self, jobs: Sequence[_Publish]) -> int:
         """Decide, append, apply, answer; return how many jobs were dealt with."""
         try:
             self.demand_sound()
-            self._catch_up()
+            with _in_the_open():
+                self._catch_up()
         except Error as error:
             _settle([(job.answer, error) for job in jobs])
             return len(jobs)
@@ -367,8 +392,7 @@ class Sequencer:
             # Whoever sends again finds out what became of it: the receipt, or a decision anew.
             self._fail(error)
             if published:
-                # "Nothing was accepted" would be wrong now, whatever kept the view from following.
-                error = OverloadedError("It is not known yet what became of the statement: send it again.")
+                error = _open()
             _settle([(job.answer, error) for job, _ in decided])
             return
         if accepted or decisions:
@@ -408,8 +432,9 @@ class Sequencer:
         now_ms = self._clock.now_ms()
         if self.alarm is None and not self.clock_ran_back and self._housekeeping.due(now_ms):
             self._catch_up()
-            if self._housekeeping.run(now_ms):
-                self._after_change()
+            with self._moving():
+                if self._housekeeping.run(now_ms):
+                    self._after_change()
             if self.failure is not None:
                 # Something is written, so that who looks at readiness need not wait for somebody to publish.
                 self._housekeeping.renew_timestamp(now_ms)
@@ -431,7 +456,8 @@ class Sequencer:
         self._followed = True
 
     def _sign_when_due(self) -> None:
-        pending = self._view.size > self.signed.size
+        # What is released must be on offer before a checkpoint lets cursors pass the leaf that released it.
+        pending = self._followed and self._view.size > self.signed.size
         due = pending and time.monotonic() >= self._sign_after
         if due or self._signer.renewal_due(self._clock.now_ms() // 1000):
             self._sign()
@@ -440,7 +466,7 @@ class Sequencer:
         if self.alarm is not None:
             return
         now_ms = self._clock.now_ms()
-        size = self._view.size
+        size = self._view.size if self._followed else self.signed.size
         try:
             note = self._signer.sign(size, self._view.root(size), now_ms // 1000)
         except SignerError as error:
@@ -477,6 +503,20 @@ def _settle(answers: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
     loop = answers[0][0].get_loop() if answers else None
     if loop is not None and not loop.is_closed():
         loop.call_soon_threadsafe(deliver)
+
+
+@contextmanager
+def _in_the_open() -> Iterator[None]:
+    """Do what an earlier failure left undone: that is no time to say that nothing was accepted."""
+    try:
+        yield
+    except StorageFullError:
+        raise _open() from None
+
+
+def _open() -> OverloadedError:
+    """Return what is said once something is in the ledger, whatever kept the view from following."""
+    return OverloadedError("It is not known yet what became of it: send it again.")
 
 
 def _stopped() -> OverloadedError:

@@ -287,6 +287,75 @@ async def test_a_revocation_counts_at_once_although_what_follows_it_failed(world
     sound(broker)
 
 
+@pytest.mark.parametrize("step", ["apply", "follow", "boundary"])
+async def test_an_upload_that_is_in_the_ledger_is_not_said_to_be_refused(world, broker, step):
+    """The disk fills up between the version's leaf and what follows it, and is still full at the next attempt."""
+    full = StorageFullError("Full.")
+    if step == "boundary":
+        fail(broker.housekeeping, "_pass_boundary", full)
+    else:
+        fail(broker.view if step == "apply" else broker.housekeeping, step, full)
+    with pytest.raises(OverloadedError) as caught:
+        await upload_law(world, broker, DENY)
+    assert (caught.value.status, caught.value.code) == (503, "unavailable")
+    answer = await publish(broker, letters(world, 1)[0])
+    assert [(item.participant, item.why.condition) for item in answer.denied] == [(OTHER, "uz-seizures-1")]
+    sound(broker)
+
+
+async def test_what_is_still_to_be_done_is_no_refusal_either(world, broker):
+    signed = letters(world, 1)
+    fail(broker.view, "apply", StorageFullError("Full."))
+    fail(broker.view, "catch_up", *[StorageFullError("Full.")] * 2)
+    assert outcomes(await publish_together(broker, signed)) == ["unavailable"]
+    for ask in (publish(broker, signed[0]), broker.sequencer.call(lambda: None)):
+        with pytest.raises(OverloadedError):
+            await ask
+    assert outcomes(await publish_together(broker, signed)) == ["repeated"]
+
+
+async def test_an_upload_that_nothing_was_kept_of_is_refused(world, broker):
+    fail(broker.ledger, "append", StorageFullError("Full."))
+    size = broker.ledger.length()
+    with pytest.raises(StorageFullError):
+        await upload_law(world, broker, DENY)
+    assert broker.ledger.length() == size
+
+
+async def test_a_round_that_fails_after_a_boundary_has_moved_the_rules(tmp_path):
+    now = 1_800_000_000
+    begins = DENY.replace("applies_to", f'valid_from = "{from_seconds(now + 10)}"\napplies_to')
+    world = make_world(MEMBERS, now=now, laws={"uz": begins})
+    async with running(world, tmp_path, HandClock(now * 1000)) as broker:
+        await broker.sequencer.call(lambda: None)
+        fail(broker.housekeeping, "_expire", StorageFullError("Full."))
+        broker.clock.ms += 10_000
+        await until(lambda: broker.view.state.boundary == from_seconds(now + 10))
+        assert outcomes([await publish(broker, letters(world, 1)[0])]) == ["denied"]
+
+
+async def test_no_cursor_passes_what_is_still_to_be_released(world, broker, clock):
+    """The rules allow a notice again, and the disk is full when it is to be offered again."""
+    (signed,) = letters(world, 1)
+    assert outcomes([await publish(broker, signed)]) == ["created"]
+    await upload_law(world, broker, DENY)
+    assert await inbox(broker, OTHER) == []
+    fail(broker.view, "release", StorageFullError("Full."))
+    with pytest.raises(OverloadedError):
+        await upload_law(world, broker, "")
+    await asyncio.sleep(3 * module.SIGN_EVERY_S)
+    cursor = (await broker.serving.feed(OTHER, 0, 1000, ALL)).next
+    # The checkpoint that is out stays fresh meanwhile.
+    note = broker.serving.note
+    clock.ms += 61_000
+    await until(lambda: broker.serving.note != note)
+    await broker.sequencer.call(lambda: None)
+    await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
+    found = await broker.serving.feed(OTHER, cursor, 1000, ALL)
+    assert [orjson.loads(one)["statement"] for one in found.deliveries] == [b64encode(signed.statement_bytes)]
+    sound(broker)
+
+
 async def test_a_checkpoint_that_cannot_be_kept_is_signed_later(world, broker):
     note = broker.serving.note
     fail(broker.sequencer._signer, "sign", StorageFullError("Full."), StorageFullError("Full."))
