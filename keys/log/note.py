@@ -28,7 +28,6 @@ __all__ = [
     "SignedNote",
     "VerifiedCheckpoint",
     "Vkey",
-    "cosignature_line",
     "cosigned_message",
     "parse_note",
     "sign_checkpoint",
@@ -208,25 +207,16 @@ def cosigned_message(name: str, checkpoint: Checkpoint, at: int) -> bytes:
     )
 
 
-def sign_checkpoint(signer: LogSigner, size: int, root: bytes, *, at: int, mldsa_line: bytes | None = None) -> bytes:
+def sign_checkpoint(signer: LogSigner, size: int, root: bytes, *, at: int) -> bytes:
     """Return the note of a checkpoint, cosigned at a time in Unix seconds.
 
-    Sign the same size and root again to renew the time: the text and the Ed25519 line stay the same bytes. To keep the
-    time and spare a signature, give the `mldsa_line` (`cosignature_line`) of an earlier note of the same tree; its own
-    time counts then, not `at`. Raises `CheckpointError` when that line does not hold for this tree, `FormError` for a
-    size or root that no checkpoint has. That no other root was ever signed for the size is the caller's to ensure.
+    Sign the same size and root again to renew the time: the text and the Ed25519 line stay the same bytes. Raises
+    `FormError` for a size or root that no checkpoint has, `ValueError` for a time that is not positive. That no other
+    root was ever signed for the size is the caller's to ensure.
     """
     checkpoint = Checkpoint(signer.origin, size, root)
     text = checkpoints.encode(checkpoint)
-    start = text + b"\n" + signer.sign(text).line()
-    if mldsa_line is None:
-        return start + signer.cosign(checkpoint, at).line()
-    return verify_checkpoint(start + mldsa_line, signer.keys).note
-
-
-def cosignature_line(note: bytes, keys: LogKeys) -> bytes:
-    """Return the log's own ML-DSA-44 line of a note, to be kept by `sign_checkpoint`; raise `CheckpointError`."""
-    return _own(_parse(note), keys.mldsa44).line()
+    return b"".join((text, b"\n", signer.sign(text).line(), signer.cosign(checkpoint, at).line()))
 
 
 def verify_checkpoint(note: bytes, keys: LogKeys) -> VerifiedCheckpoint:
