@@ -23,7 +23,6 @@ KEM_ID: Final = 0x647A
 KDF_ID: Final = 0x0011
 AEAD_ID: Final = 0x0002
 EK_LENGTH: Final = 1120
-ENCRYPTED_KEY_LENGTH: Final = 48
 IV_LENGTH: Final = 12
 TAG_LENGTH: Final = 16
 _INFO: Final = b"JOSE-HPKE rcpt\xffA256GCM\xff"

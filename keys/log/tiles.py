@@ -5,7 +5,7 @@ which nodes (see `keys.log.merkle`) a tile holds, one after the other.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -88,21 +88,6 @@ def tile_nodes(tile: Tile) -> list[tuple[int, int]]:
     """Return the nodes `(level, n)` whose hashes stand one after the other in the tile."""
     level, first = tile.level * _HEIGHT, tile.index * WIDTH
     return [(level, first + n) for n in range(tile.width)]
-
-
-def tiles_for(size: int, *, since: int = 0) -> Iterator[Tile]:
-    """Yield the tiles of a tree of `size` leaves, level by level from 0, the partial one of a level last.
-
-    With `since`, leave out those that a tree of that size has already.
-    """
-    level = 0
-    while hashes := size >> _HEIGHT * level:
-        before = since >> _HEIGHT * level
-        for index in range(before // WIDTH, hashes // WIDTH):
-            yield Tile(level, index)
-        if hashes % WIDTH and hashes != before:
-            yield Tile(level, hashes // WIDTH, hashes % WIDTH)
-        level += 1
 
 
 def encode_bundle(entries: Iterable[bytes]) -> bytes:

@@ -1,7 +1,5 @@
 """Tile coordinates and entry bundles as C2SP tlog-tiles gives them."""
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,41 +93,9 @@ def test_coordinates_have_bounds(level, index, width):
         Tile(level, index, width)
 
 
-def test_the_specifications_example():
-    of_70000 = list(tiles.tiles_for(70_000))
-    assert Counter((tile.level, tile.width) for tile in of_70000) == {
-        (0, 256): 273,
-        (0, 112): 1,
-        (1, 256): 1,
-        (1, 17): 1,
-        (2, 1): 1,
-    }
-    assert list(tiles.tiles_for(256)) == [Tile(0, 0), Tile(1, 0, 1)]
-    assert list(tiles.tiles_for(0)) == []
-
-
-@given(st.integers(0, 200_000))
-def test_tiles_hold_each_node_of_their_levels_once(size):
-    nodes = [node for tile in tiles.tiles_for(size) for node in tiles.tile_nodes(tile)]
-    assert nodes == [(8 * level, n) for level in range(3) for n in range(size >> 8 * level)]
-
-
-@given(st.integers(0, 200_000), st.integers(0, 2000))
-def test_new_tiles_are_those_that_the_older_tree_lacked(since, more):
-    old, new = set(tiles.tiles_for(since)), set(tiles.tiles_for(since + more))
-    added = list(tiles.tiles_for(since + more, since=since))
-    assert len(added) == len(set(added))
-    assert set(added) == new - old
-
-
 def test_nodes_of_a_tile():
     assert tiles.tile_nodes(Tile(1, 2, 3)) == [(8, 512), (8, 513), (8, 514)]
     assert len(tiles.tile_nodes(Tile(0, 7))) == 256
-
-
-def test_the_tiles_of_the_largest_tree_end():
-    top = list(tiles.tiles_for(LIMITS.integer, since=LIMITS.integer - 1))
-    assert [tile.level for tile in top] == [0]
 
 
 # Bundles
