@@ -30,7 +30,7 @@ def issue(request: NoticeRequest, participant: ParticipantId, defaults: LabelDef
     Raises `FormError` with a pointer into the request.
     """
     check_topic(request.topic)
-    notice = read_notice(request.content())
+    notice = read_notice(request.notice)
     if participant in request.to:
         raise FormError("Must name others: the sender always has its own copy.", pointer="/to")
     if len(set(request.to)) != len(request.to):

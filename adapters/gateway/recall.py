@@ -68,7 +68,7 @@ def correct(
     about = _about(tx, participant, notice_id)
     if about.state is State.EXPIRED or outbox.pending_about(tx, about.id, "recall") is not None:
         raise NotRecallableError("It was recalled or has expired.")
-    notice = drafting.read_notice(request.content())
+    notice = drafting.read_notice(request.notice)
     before = about.draft.label
     if before is None or notice.kind != before.kind:
         raise FormError("Must be the kind of the notice that it corrects.", pointer="/notice/kind")

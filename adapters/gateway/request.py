@@ -6,8 +6,17 @@ receive a notice, or whether its content follows its kind's schema.
 
 from typing import Annotated, Final, Self, TypeVar
 
-import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import CoreSchema
 
 from schemas import ids, strict_json
 from schemas.encoding import Time, is_time
@@ -64,6 +73,15 @@ FormNoticeId = Annotated[NoticeId, _SHORT, AfterValidator(_notice_id)]
 FormTime = Annotated[Time, _SHORT, AfterValidator(_time)]
 
 
+def _any_object(_source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    # `read` has seen to it that it is strict JSON, and pydantic cannot follow a type that names itself.
+    return handler(dict[str, object])
+
+
+Content = Annotated[dict[str, Json], GetPydanticSchema(_any_object)]
+"""A notice as strict JSON, whose kind's schema is `drafting`'s to check."""
+
+
 class ConditionRequest(BaseModel):
     """One handling condition of the originator: a code and its values."""
 
@@ -95,7 +113,7 @@ class CorrectionRequest(BaseModel):
 
     model_config = _FORM
 
-    notice: dict[str, object]
+    notice: Content
     label: LabelRequest = LabelRequest()
     expires_at: FormTime | None = None
 
@@ -103,10 +121,6 @@ class CorrectionRequest(BaseModel):
     def parse(cls, data: bytes) -> Self:
         """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
         return read(cls, data)
-
-    def content(self) -> dict[str, Json]:
-        """Return the notice as strict JSON; it was read as nothing else."""
-        return self.notice  # type: ignore[return-value]
 
 
 class NoticeRequest(CorrectionRequest):
@@ -164,11 +178,6 @@ def read(model: type[_M], data: bytes) -> _M:
         return model.model_validate_json(data)
     except ValidationError as error:
         raise explained(error) from None
-
-
-def from_value(model: type[_M], value: Json) -> _M:
-    """Read a value that strict JSON gave already, as `read` does."""
-    return read(model, orjson.dumps(value))
 
 
 def explained(error: ValidationError) -> FormError:

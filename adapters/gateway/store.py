@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from keys.custody.cells import Cells
 from schemas.errors import Error
@@ -63,11 +63,11 @@ class _Job(Generic[T]):
     """A piece of work and where its outcome goes. `outcome` and `error` are the writing thread's until it delivers."""
 
     __slots__ = ("error", "future", "outcome", "work")
+    outcome: T  # there once the work has run without an error
 
     def __init__(self, work: Work[T], future: asyncio.Future[T]) -> None:
         self.work = work
         self.future = future
-        self.outcome: T | None = None
         self.error: BaseException | None = None
 
     def run(self, tx: Transaction) -> None:
@@ -79,7 +79,11 @@ class _Job(Generic[T]):
         if self.error is not None:
             self.future.set_exception(self.error)
         else:
-            self.future.set_result(self.outcome)  # type: ignore[arg-type]
+            self.future.set_result(self.outcome)
+
+
+_AnyJob = _Job[Any]
+"""Jobs wait in one line whatever they return: each knows its own future, and nobody else looks at what goes into it."""
 
 
 class Store:
@@ -101,7 +105,7 @@ class Store:
         except BaseException:
             os.close(self._lock)
             raise
-        self._jobs: queue.SimpleQueue[_Job[object] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_AnyJob | None] = queue.SimpleQueue()
         self._closed = False
         # Set by the writing thread where it finds no space, and ended by `probe`: what is small may still be kept then.
         self.full = False
@@ -118,7 +122,7 @@ class Store:
             raise Error("The gateway is stopping.", problem="unavailable")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, future))  # type: ignore[arg-type]
+        self._jobs.put(_Job(work, future))
         return await future
 
     async def read(self, work: Work[T]) -> T:
@@ -181,7 +185,7 @@ class Store:
             if not more:
                 break
 
-    def _commit(self, batch: list[_Job[object]]) -> None:
+    def _commit(self, batch: list[_AnyJob]) -> None:
         tx = Transaction(self._writer, self._cells)
         try:
             self._writer.execute("BEGIN IMMEDIATE")
@@ -197,7 +201,7 @@ class Store:
                 job.error = job.error or failure
         self.full = self.full or any(isinstance(job.error, StorageFullError) for job in batch)
 
-    def _attempt(self, job: _Job[object], tx: Transaction) -> None:
+    def _attempt(self, job: _AnyJob, tx: Transaction) -> None:
         self._writer.execute("SAVEPOINT job")
         try:
             job.run(tx)
@@ -209,8 +213,8 @@ class Store:
         self._writer.execute("RELEASE job")
 
 
-def _deliver(batch: list[_Job[object]]) -> None:
-    loops: dict[asyncio.AbstractEventLoop, list[_Job[object]]] = {}
+def _deliver(batch: list[_AnyJob]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[_AnyJob]] = {}
     for job in batch:
         loops.setdefault(job.future.get_loop(), []).append(job)
     for loop, jobs in loops.items():
@@ -219,7 +223,7 @@ def _deliver(batch: list[_Job[object]]) -> None:
             loop.call_soon_threadsafe(_deliver_all, jobs)
 
 
-def _deliver_all(jobs: list[_Job[object]]) -> None:
+def _deliver_all(jobs: list[_AnyJob]) -> None:
     for job in jobs:
         job.deliver()
 

@@ -146,7 +146,7 @@ class FakeService:
     ) -> Kept:
         self._fail()
         kind = str(request.notice.get("kind"))
-        parse_notice(kind, request.content())
+        parse_notice(kind, request.notice)
         if idempotency_key is not None and (participant, idempotency_key) in self.keys:
             return Kept(self.keys[participant, idempotency_key], created=False)
         return self._keep(participant, "issue", request.topic, label_of(kind, request.label), idempotency_key, None)
@@ -218,7 +218,7 @@ class FakeService:
 
     async def preview(self, participant: ParticipantId, request: NoticeRequest) -> Preview:
         kind = str(request.notice.get("kind"))
-        parse_notice(kind, request.content())
+        parse_notice(kind, request.notice)
         sends = TJ not in request.to
         return Preview(
             label=label_of(kind, request.label),
@@ -260,7 +260,7 @@ class FakeService:
         if own is None:
             raise Error("It is not published.", problem="not-recallable")
         kind = str(request.notice.get("kind"))
-        parse_notice(kind, request.content())
+        parse_notice(kind, request.notice)
         return self._keep(participant, "correct", own.topic, own.label, idempotency_key, notice_id)
 
     def arrive(self, participant: ParticipantId, *, state: InboxState = InboxState.OPENED) -> NoticeId:
