@@ -17,13 +17,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from keys.digests import sha256
-from keys.directory.records import KeyRecord, Life, RequestRecord, SealingRecord, SigningRecord
+from keys.directory.records import KeyRecord, Life, RequestRecord, SealingRecord, SigningRecord, read_pair
 from keys.directory.update import root_fingerprint
 from keys.errors import VerificationError
-from keys.jwk import read_ed25519, read_hpke, read_mldsa65
+from keys.jwk import read_ed25519, read_hpke
 from keys.log.vkey import Vkey
 from keys.seal import SealingKey
-from keys.sign import ALGORITHMS, Ed25519Signer, SigningKeys, SigningPublic, protected_header, verify_pair
+from keys.sign import ALGORITHMS, Ed25519Signer, SigningKeys, protected_header, verify_pair
 from schemas import encoding, ids
 from schemas.encoding import Members, Time, b64decode, b64encode
 from schemas.errors import FormError
@@ -131,7 +131,7 @@ def verify_request(data: bytes) -> VerifiedRequest:
     who = m.matching("participant", ids.participant)
     gateway = m.matching("gateway", ids.code)
     life = Life(m.time("made_at"))
-    signing = _signing(m, who, gateway, life)
+    signing = SigningRecord(who, gateway, life, *read_pair(m, "signing"))
     _verify_head(head, signing)
     records: list[KeyRecord] = [signing]
     if not m.absent("sealing"):
@@ -212,15 +212,6 @@ class Kit:
         )
         m.fixed("fingerprint", kit.fingerprint)
         return kit
-
-
-def _signing(m: Members, who: ParticipantId, gateway: Code, life: Life) -> SigningRecord:
-    keys = m.items("signing")
-    if len(keys) != len(ALGORITHMS):
-        raise FormError("Must be an Ed25519 and an ML-DSA-65 key.", pointer="/signing")
-    first, ed25519 = read_ed25519(keys[0], "/signing/0")
-    second, mldsa65 = read_mldsa65(keys[1], "/signing/1")
-    return SigningRecord(who, gateway, life, (first, second), SigningPublic(ed25519, mldsa65))
 
 
 def _verify_head(head: Members, signing: SigningRecord) -> None:

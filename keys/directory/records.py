@@ -12,15 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from keys.jwk import akp_jwk, ed25519_jwk, read_ed25519, read_hpke, read_mldsa65
 from keys.seal import AEAD_ID, ALG, KDF_ID, KEM_ID, HpkePublic
-from keys.sign import SigningPublic
+from keys.sign import ALGORITHMS, SigningPublic
 from schemas import encoding, ids, strict_json
+from schemas.codes import LANGUAGES
 from schemas.encoding import Members, Time
 from schemas.errors import FormError
 from schemas.ids import Code, Kid, ParticipantId, Role
 from schemas.strict_json import Json
-
-LANGUAGES: Final = ("en", "fr", "de", "it", "ru", "es")
-"""The languages that every name is given in."""
 
 MAX_STATE_FILE: Final = 8 << 20
 """Bytes that a role's file may have: records are never removed, so it grows for ever."""
@@ -274,17 +272,22 @@ def read_record(value: Json, who: ParticipantId, at: str) -> KeyRecord:
     raise FormError("Must be signing, sealing or request.", pointer=f"{at}/use")
 
 
+def read_pair(m: Members, name: str) -> tuple[tuple[Kid, Kid], SigningPublic]:
+    """Read a signing identity's two JWKs, Ed25519's first, with their key ids; raise `FormError`."""
+    keys, at = m.items(name), f"{m.at}/{name}"
+    if len(keys) != len(ALGORITHMS):
+        raise FormError("Must be an Ed25519 and an ML-DSA-65 key.", pointer=at)
+    first, ed25519 = read_ed25519(keys[0], f"{at}/0")
+    second, mldsa65 = read_mldsa65(keys[1], f"{at}/1")
+    return (first, second), SigningPublic(ed25519, mldsa65)
+
+
 def _signing(value: Json, who: ParticipantId, at: str) -> SigningRecord:
     m = Members(value, _SIGNING, at)
-    keys = m.items("keys")
-    if len(keys) != len(("Ed25519", "ML-DSA-65")):
-        raise FormError("Must be an Ed25519 and an ML-DSA-65 key.", pointer=f"{at}/keys")
-    first, ed25519 = read_ed25519(keys[0], f"{at}/keys/0")
-    second, mldsa65 = read_mldsa65(keys[1], f"{at}/keys/1")
-    if m.items("kids") != [first, second]:
+    kids, public = read_pair(m, "keys")
+    if m.items("kids") != list(kids):
         raise FormError("Must be the keys' thumbprints, in their order.", pointer=f"{at}/kids")
-    gateway = m.matching("gateway", ids.code)
-    return SigningRecord(who, gateway, Life.read(m), (first, second), SigningPublic(ed25519, mldsa65))
+    return SigningRecord(who, m.matching("gateway", ids.code), Life.read(m), kids, public)
 
 
 def _sealing(value: Json, who: ParticipantId, at: str) -> SealingRecord:

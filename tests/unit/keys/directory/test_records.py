@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keys.directory.records import LANGUAGES, Life, Names, Participant, StateFile, read_record
+from keys.directory.records import Life, Names, Participant, StateFile, read_record
 from keys.jwk import ed25519_jwk
+from schemas.codes import LANGUAGES
 from schemas.encoding import from_seconds
 from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Code, ParticipantId, Role
