@@ -1,7 +1,7 @@
 """The envelope's verbs: seal, verify, open (spec/envelope.md, "Order of checks").
 
-`Envelope` → `VerifiedEnvelope` and `VerifiedDelivery` → `OpenedNotice`: a function that needs trust accepts only the later type,
-and each is made only here. Whether the rules allow a notice is not decided here.
+`Envelope` → `VerifiedEnvelope`, and `Delivery` → `VerifiedDelivery` → `OpenedNotice`: a function that needs trust accepts
+only the later type, and each is made only here. Whether the rules allow a notice is not decided here.
 """
 
 import os
@@ -176,7 +176,8 @@ def verify_delivery(
     """Check a delivery as its recipient: signatures and times at its leaf's place, digests, inclusion, own stanza, path.
 
     `checkpoint` is the delivery's own note, verified under the log's keys, or a newer one of the same size; `own` holds
-    the recipient's key ids; `heads` spares the signatures of a head that verified before. Raises `UnknownKeyError`, `RevokedKeyError`, `VerificationError`, and as `check_clock` does.
+    the recipient's key ids; `heads` spares the signatures of a head that verified before. Raises `UnknownKeyError`,
+    `RevokedKeyError`, `VerificationError`, as `check_clock` does, and `Error` for another deployment's or a grant's.
     """
     statement, inclusion = delivery.statement, delivery.inclusion
     if delivery.grant is not None:

@@ -1,7 +1,7 @@
 """The verified directory at one version: participants, keys, laws, as a value that never changes (design: access).
 
-`keys.directory.update` alone makes it, after every signature, scope and digest held; whoever has a `Directory` may
-believe it. Whether its snapshot is that of the newest directory leaf is for the caller to compare: this knows no ledger.
+`keys.directory.load` alone makes it, after every signature, scope and digest held; whoever has a `Directory` may believe
+it. Whether its snapshot is that of the newest directory leaf is for the caller to compare: this knows no ledger.
 """
 
 from collections.abc import Iterable, Mapping

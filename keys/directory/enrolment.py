@@ -1,9 +1,10 @@
 """How keys get into the directory: the kit that a focal point hands out, and the request that a gateway answers with.
 
 The request carries the public keys, and signatures over all of them by both keys of the signing identity (as a JWS
-head, whose payload is the request) and by the request key: so it proves possession of these three. A sealing key cannot sign. That its private half is there shows
-when the gateway opens its first practice notice; until then the signing identity vouches for it. Nobody gains by naming
-another's sealing key: the directory holds a key once, and what is sealed to it only its holder opens.
+head, whose payload is the request) and by the request key: so it proves possession of these three. A sealing key cannot
+sign. That its private half is there shows when the gateway opens its first practice notice; until then the signing
+identity vouches for it. Nobody gains by naming another's sealing key: the directory holds a key once, and what is sealed
+to it only its holder opens.
 """
 
 import re

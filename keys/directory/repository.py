@@ -43,8 +43,8 @@ Check = Callable[[bytes], None]
 class NewVersion:
     """One new version: its new files by name, and what the directory says now.
 
-    `timestamp.json` is the last of the files: whoever reads it must find the others. `snapshot_digest` is SHA-256 of the
-    snapshot, for the ledger's `directory` event.
+    `timestamp.json` is the last of the files: whoever reads it must find the others. `snapshot_digest` is SHA-256 of
+    the snapshot, for the ledger's `directory` event.
     """
 
     files: Mapping[str, bytes]
