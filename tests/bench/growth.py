@@ -24,9 +24,9 @@ from schemas.ids import new_notice_id
 from schemas.leaf import Leaf, LeafType
 from schemas.record import Record
 from schemas.statement import SealedDigests
-from tests import broker_folder
 from tests.bench.publish import STATES, make, prepare
 from tests.broker_world import Broker, HandClock, running
+from tests.faults.deployment import BrokerService
 from tests.world import ORIGIN, World
 
 SMALL, LARGE = 1_000, 100_000
@@ -79,7 +79,7 @@ class Site:
     def __init__(self, world: World, folder: Path, leaves: int) -> None:
         folder.mkdir(parents=True)
         self.world, self.leaves = world, leaves
-        self.process = broker_folder.BrokerProcess(broker_folder.write(world, folder / "broker"), folder / "broker")
+        self.process = BrokerService(world, folder / "broker")
         asyncio.run(self._fill())
 
     async def _fill(self) -> None:
@@ -155,12 +155,12 @@ def run(folder: Path) -> list[dict[str, object]]:
         small.start()
         for number in range(5):
             if number:
-                large.process.stop()
+                large.process.end()
             starts.append(large.start())
         found = asyncio.run(_measure(small, large, envelopes))
     finally:
         for site in (small, large):
-            site.process.stop()
+            site.process.close()
     figures = []
     for name, rounds in found.items():
         beside, value = (statistics.median(column) * 1e6 for column in zip(*rounds, strict=True))

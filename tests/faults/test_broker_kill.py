@@ -22,7 +22,7 @@ from keys.http_signature import sign_request
 from keys.sign import verify_receipt
 from schemas import encoding
 from schemas.delivery import Delivery
-from tests import broker_folder
+from tests.faults.deployment import BrokerService, closing
 from tests.world import ORIGIN, make_world
 
 pytestmark = pytest.mark.loopback
@@ -94,19 +94,18 @@ async def kill_and_publish(process, publishers, kills, seed):
 def test_nothing_is_lost_and_nothing_is_doubled(tmp_path):
     world = make_world(["kz/customs", "kz/focal-point", READER])
     folder = tmp_path / "broker"
-    process = broker_folder.BrokerProcess(broker_folder.write(world, folder), folder)
-    process.start()
+    process = BrokerService(world, folder)
     seed = random.randrange(1 << 32)
     per_kill = 40
     unsigned = [world.sealed(world.statement("kz/customs"), [READER]) for _ in range(KILLS * per_kill)]
     batches = [unsigned[at : at + 100] for at in range(0, len(unsigned), 100)]
     signed = list(chain.from_iterable(world.sign(batch) for batch in batches))
-    publishers = Publishers(process.address, signed)
-    try:
+    with closing(process):
+        process.start()
+        publishers = Publishers(process.address, signed)
         asyncio.run(kill_and_publish(process, publishers, KILLS, seed))
         deliveries = asyncio.run(read_feed(world, process.address))
-    finally:
-        process.stop()
+        process.end()
     log = world.directory.log
     ledger, view = SqliteLedger(folder / LEDGER, ORIGIN), View(folder / "view.sqlite", ORIGIN)
     try:
