@@ -24,7 +24,7 @@ from broker.sequencer import Answer, NotPublished, Sequencer, SignedTree
 from broker.telemetry import Figures
 from broker.trust import Trust
 from broker.view.held import Held
-from broker.view.statements import StatementRow
+from broker.view.statements import AuditRow, StatementRow
 from broker.view.store import View, ViewReader
 from keys.log.proof import Proof, encode
 from keys.log.tiles import Tile
@@ -33,11 +33,15 @@ from schemas.encoding import Time, from_seconds
 from schemas.errors import Error
 from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state, role_of
 from schemas.leaf import EVENTS
+from schemas.limits import LIMITS
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 
 PIECE: Final = 8
 """Deliveries that are made before other requests get their turn."""
+
+PAGE_BYTES: Final = LIMITS.batch // 2
+"""Bytes after which a page ends, however many items were asked for: clients take answers of `LIMITS.batch`."""
 
 FRESH_MS: Final = 5000
 """How old a checkpoint over an unsigned leaf may be before the broker says that it is not ready."""
@@ -152,7 +156,12 @@ class Serving:
         offers = reader.offers(kids, caller, after, limit, wanted, signed.size)
         deliveries: list[bytes] = []
         withheld: list[Held] = []
+        full, size = len(offers) >= limit, 0
         for number, offer in enumerate(offers):
+            # Offers of one number are not split: the cursor could not say where.
+            if size > PAGE_BYTES and offer.number > offers[number - 1].number:
+                full, offers = True, offers[:number]
+                break
             if number % PIECE == PIECE - 1:
                 await asyncio.sleep(0)
             row = reader.by_index(offer.index)
@@ -161,9 +170,10 @@ class Serving:
                 withheld.append(Held(caller, offer.index, signed.size, made.why))
             elif made is not None:
                 deliveries.append(made)
+                size += len(made)
         if withheld:
             await self._sequencer.call(lambda: self._hold(withheld, trust))
-        following = offers[-1].number if len(offers) >= limit else max(after, signed.size)
+        following = offers[-1].number if full else max(after, signed.size)
         return FeedPage(following, signed.size, deliveries)
 
     def _hold(self, withheld: list[Held], trust: Trust) -> None:
@@ -312,13 +322,16 @@ class Serving:
         for who, party in self.trust.parties.items():
             if party.role in mandate:
                 kids |= self._kids(who, self.trust)
-        rows = self._view_of_loop.page_for_audit(after, limit, mandate or None, kids, self.note_size)
+        signed_size = self.note_size
+        found = self._view_of_loop.page_for_audit(after, limit, mandate or None, kids, signed_size)
+        rows = _fitting(found)
         await self._sequencer.call(
             lambda: self._housekeeping.record_access(
                 caller, "statements", after=after, count=len(rows), now_ms=self.now_ms()
             )
         )
-        following = rows[-1].index + 1 if len(rows) >= limit else max(after, self.note_size)
+        full = len(rows) < len(found) or len(rows) >= limit
+        following = rows[-1].index + 1 if full else max(after, signed_size)
         return AuditPage(
             following,
             [
@@ -375,3 +388,13 @@ class Serving:
                 **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable},
             },
         )
+
+
+def _fitting(rows: Sequence[AuditRow]) -> Sequence[AuditRow]:
+    """Return the rows that make a page, at least one where there is one."""
+    size = 0
+    for number, row in enumerate(rows):
+        if size > PAGE_BYTES:
+            return rows[:number]
+        size += len(row.record.document) + len(row.record.proof or b"")
+    return rows

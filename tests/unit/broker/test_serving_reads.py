@@ -214,6 +214,50 @@ async def test_no_page_without_its_record(world, broker):
         await broker.serving.audit_page("audit/court", 0, 10)
 
 
+async def test_an_auditors_cursor_passes_nothing_that_came_while_its_access_was_recorded(world, broker):
+    first, second = (world.envelope(SENDER, [OTHER]) for _ in range(2))
+    await publish(broker, first)
+    real = broker.sequencer.call
+
+    async def slow(run):
+        done = await real(run)
+        await publish(broker, second)
+        return done
+
+    broker.sequencer.call = slow
+    page = await broker.serving.audit_page("audit/court", 0, 10)
+    broker.sequencer.call = real
+    assert [item.statement for item in page.statements] == [first.statement_bytes]
+    page = await broker.serving.audit_page("audit/court", page.next, 10)
+    assert [item.statement for item in page.statements] == [second.statement_bytes]
+
+
+@pytest.mark.parametrize("most", [0, 3000, 1 << 20])
+async def test_a_page_ends_where_its_bytes_are_enough(world, broker, most, monkeypatch):
+    """Clients take no answer of any length: a page that is too long for them would keep a cursor where it is for ever."""
+    monkeypatch.setattr(module, "PAGE_BYTES", most)
+    letters = world.sign([world.sealed(world.statement(SENDER), [OTHER]) for _ in range(5)])
+    await asyncio.gather(*(publish(broker, signed) for signed in letters))
+    expected = sorted(b64encode(signed.statement_bytes) for signed in letters)
+    found, after, pages = [], 0, 0
+    while after < broker.serving.note_size:
+        page = await broker.serving.feed(OTHER, after, 100, ALL)
+        assert sum(map(len, page.deliveries[:-1])) <= most
+        found += [orjson.loads(one)["statement"] for one in page.deliveries]
+        assert page.next > after
+        after, pages = page.next, pages + 1
+    assert sorted(found) == expected
+    assert (pages > 1) is (most < 1 << 20)
+    found, after = [], 0
+    while after < broker.serving.note_size:
+        page = await broker.serving.audit_page("audit/court", after, 100)
+        assert sum(len(item.statement) + len(item.proof) for item in page.statements[:-1]) <= most
+        found += [b64encode(item.statement) for item in page.statements]
+        assert page.next > after
+        after = page.next
+    assert sorted(found) == expected
+
+
 # The log's files
 
 
