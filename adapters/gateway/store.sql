@@ -7,7 +7,7 @@ CREATE TABLE outbox (
     participant TEXT NOT NULL,
     act TEXT NOT NULL,
     state TEXT NOT NULL,
-    series TEXT,                            -- rows of one import, whose order among themselves does not matter
+    series TEXT,                            -- rows of one import, which have no order among themselves; or 'practice'
     ref TEXT,                               -- the outbox id of the own notice that a correction or recall is about
     accepted_at INTEGER NOT NULL,           -- Unix milliseconds, as all times here
     draft BLOB NOT NULL,                    -- cell
@@ -40,6 +40,7 @@ CREATE VIEW outcome AS
 
 -- Every notice id that an entry was ever sealed under, the newest too.
 CREATE TABLE alias (notice_id TEXT PRIMARY KEY, seq INTEGER NOT NULL REFERENCES outbox) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_of ON alias (seq);
 
 -- Which of an entry's recipients, by place in its list, has acknowledged it.
 CREATE TABLE acknowledged (
@@ -57,6 +58,7 @@ CREATE TABLE idempotency (
     at INTEGER NOT NULL,
     PRIMARY KEY (participant, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_at ON idempotency (at);
 
 CREATE TABLE imported (
     participant TEXT NOT NULL,
@@ -78,7 +80,7 @@ CREATE TABLE inbox (
     arrived_at INTEGER NOT NULL,
     ref TEXT,
     statement_digest BLOB NOT NULL,
-    head BLOB NOT NULL,                     -- cell: sender, topic, thread, label, expiry
+    head BLOB NOT NULL,                     -- cell: sender, topic, thread, label, expiry, obligations
     content BLOB,                           -- cell: the notice; null once it was recalled
     reason BLOB,                            -- cell: why it cannot be read
     evidence BLOB,                          -- cell: the delivery, where it could not be trusted or read
@@ -89,7 +91,8 @@ CREATE TABLE inbox (
     UNIQUE (participant, notice_id)
 ) STRICT;
 CREATE INDEX inbox_listed ON inbox (participant, seq);
-CREATE INDEX inbox_unacknowledged ON inbox (participant, seq) WHERE acknowledged_at IS NULL;
+-- With what is null in it, so that counting does not go to the rows.
+CREATE INDEX inbox_unacknowledged ON inbox (participant, seq, acknowledged_at) WHERE acknowledged_at IS NULL;
 CREATE INDEX inbox_ref ON inbox (participant, ref) WHERE ref IS NOT NULL;
 CREATE INDEX inbox_owed ON inbox (participant, seq) WHERE acknowledged_at IS NOT NULL AND acknowledgement IS NULL;
 

@@ -272,6 +272,92 @@ def test_what_is_unverified_has_no_effect(world, store):
     do(store, work)
 
 
+def test_a_recall_does_not_erase_evidence(world, store):
+    bent = arrival(world, state_=InboxState.UNVERIFIED, reason="bent", evidence=b"e")
+    name = bent.statement.notice_id
+    other = arrival(world, "correct", ref=name, state_=InboxState.UNVERIFIED, reason="bent", evidence=b"e")
+
+    def work(tx):
+        inbox.put(tx, WHO, [bent, other, arrival(world, "recall", ref=name)], 3, at=1)
+        for item in (bent, other):
+            assert inbox.item(tx, WHO, item.statement.notice_id).state is InboxState.UNVERIFIED
+        assert tx.connection.execute("SELECT count(evidence) FROM inbox").fetchone() == (2,)
+
+    do(store, work)
+
+
+def test_a_recall_takes_along_as_many_corrections_as_there_are(world, store):
+    chain = [arrival(world)]
+    for _ in range(1100):
+        chain.append(arrival(world, "correct", ref=chain[-1].statement.notice_id))
+    recalled = arrival(world, "recall", ref=chain[0].statement.notice_id)
+
+    def work(tx):
+        inbox.put(tx, WHO, [*chain, recalled], 1, at=1)
+        states = tx.connection.execute("SELECT state, count(*) FROM inbox GROUP BY state ORDER BY state").fetchall()
+        assert states == [("opened", 1), ("recalled", 1101)]
+
+    do(store, work)
+
+
+# Both
+
+
+def test_no_query_goes_through_a_table(world, store):
+    def work(tx):
+        key = Key("k", b"r")
+        one, two, three = accept(tx, 3, key=key)
+        accept(tx, key=Key("l", b"r"), series=outbox.PRACTICE)
+        publish(tx, one, OTHER)
+        seq, _ = seal(tx, two, OTHER)
+        outbox.free(tx, seq, TROUBLE, Addressed(), "refusal")
+        outbox.postpone(tx, seq, TROUBLE)
+        outbox.give_back(tx, seq, TROUBLE, Addressed())
+        outbox.mark_refused(tx, seq + 1, TROUBLE, None)
+        kept = recall(tx, WHO, one, RecallRequest(), at=1)
+        publish(tx, kept.notice_id, OTHER)
+        (correction,) = accept(tx, ref=one)
+        tx.connection.execute("UPDATE outbox SET act = 'correct' WHERE id = ?", (correction,))
+        publish(tx, correction, OTHER)
+        outbox.mark_acknowledged(tx, WHO, OTHER, one, bytes(32), at=1)
+        outbox.mark_erased(tx, one, "expired")
+        outbox.practice(tx, WHO)
+        outbox.open_acts_ahead(tx, WHO, 1)
+        for wanted in (None, State.KEPT):
+            outbox.statuses(tx, WHO, after=0, limit=9, state=wanted)
+        outbox.status(tx, WHO, three)
+        outbox.counts(tx)
+        first = arrival(world)
+        name = first.statement.notice_id
+        arrivals = [first, arrival(world, "correct", ref=name), arrival(world, "recall", ref=name)]
+        inbox.put(tx, WHO, arrivals, inbox.cursor(tx, WHO) + 1, at=1)
+        for unacknowledged in (False, True):
+            inbox.items(tx, WHO, after=0, limit=9, unacknowledged=unacknowledged)
+        inbox.item(tx, WHO, name)
+        inbox.acknowledge(tx, WHO, [name], at=1)
+        inbox.told(tx, inbox.owed(tx, WHO, limit=9), name)
+        inbox.counts(tx)
+
+    queries: list[str] = []
+    store._writer.set_trace_callback(queries.append)
+    do(store, work)
+    store._writer.set_trace_callback(None)
+    queries = [query for query in queries if query.startswith(("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"))]
+    assert len(queries) > 60
+
+    def plans(tx):
+        for query in queries:
+            for *_, step in tx.connection.execute(f"EXPLAIN QUERY PLAN {query}"):
+                # Counting takes a walk through an index, and a recursion one through what it has found so far.
+                assert not step.startswith("SCAN") or "COVERING INDEX" in step or step in _WALKS, (query[:200], step)
+                assert "WHERE participant = 'kz/customs' AND state IN" not in query or "outbox_waiting" in step
+
+    store.read_now(plans)
+
+
+_WALKS = ("SCAN gone", "SCAN CONSTANT ROW")
+
+
 def test_pages_of_the_inbox_and_what_is_owed(world, store):
     arrivals = [arrival(world, sender=sender) for sender in (OTHER, OTHER, "tj/focal-point")]
     names = [item.statement.notice_id for item in arrivals]
