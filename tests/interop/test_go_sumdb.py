@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(GO is None, reason="go is not installed")
 
 
 def go(*arguments, **options):
-    flags = f"{os.environ.get('GOFLAGS', '')} -mod=mod -buildvcs=false".strip()
+    flags = f"{os.environ.get('GOFLAGS', '')} -mod=readonly -buildvcs=false".strip()
     environment = os.environ | {"GOFLAGS": flags, "GOTOOLCHAIN": "local"}
     return subprocess.run(
         [GO, *arguments], cwd=PROGRAM, env=environment, capture_output=True, text=True, check=False, **options
