@@ -61,8 +61,8 @@ def load_directory(
     """Verify a directory that is at hand as files, without network, and return it.
 
     `root` is the trusted root metadata, `now` the Unix seconds at which nothing may have expired. `version` asks for an
-    older snapshot by its number: give the time of its ledger leaf for `now`; files that are evidence like this can be
-    altered in no bit. Raises `DirectoryError`.
+    older snapshot by its number: give the time of its ledger leaf for `now`; in files that are evidence like this no
+    flipped bit passes, not even one that python-tuf takes for another spelling. Raises `DirectoryError`.
     """
     at_hand = dict(files)
     if version is not None:
