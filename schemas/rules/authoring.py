@@ -43,6 +43,9 @@ def compile_profile(toml: bytes, *, today: date, state: Role | None = None) -> b
         raise MalformedError("Not UTF-8.", offset=error.start) from None
     except tomllib.TOMLDecodeError as error:
         raise _not_toml(str(error)) from None
+    except (RecursionError, ValueError):
+        # What tomllib lets escape: lists nested hundreds deep, an integer of thousands of digits.
+        raise MalformedError("Not TOML that can be read: nested too deep, or a number is too long.") from None
     document = _document(given, today, state)
     try:
         return _checked(document, today)
@@ -124,6 +127,8 @@ def _id(condition: Json) -> str:
 
 def _plain(value: object, at: str) -> Json:
     """Turn TOML's values into JSON's; raise `FormError` for what JSON here does not have."""
+    if at.count("/") > LIMITS.depth:
+        raise FormError(f"Nested deeper than {LIMITS.depth} tables and lists.")
     if isinstance(value, dict):
         return {name: _plain(member, f"{at}/{name}") for name, member in value.items()}
     if isinstance(value, list):
@@ -131,7 +136,10 @@ def _plain(value: object, at: str) -> Json:
     if isinstance(value, datetime):
         if value.tzinfo is None or value.microsecond:
             raise FormError("Must be a time with an offset, such as Z, in whole seconds.", pointer=at)
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        try:
+            return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        except OverflowError:
+            raise FormError("Must be a time of the years 0001 to 9999.", pointer=at) from None
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, str) or (isinstance(value, int) and abs(value) <= LIMITS.integer):

@@ -201,6 +201,22 @@ def test_other_encodings_and_sizes_are_refused() -> None:
         compile_profile(b"#" * (LIMITS.body + 1), today=TODAY)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5000,
+        HEAD + "x = " + "[" * 33 + "]" * 33 + "\n",
+        "[" + ".".join(["a"] * 5000) + "]\n",
+        "x = " + "1" * 5000,
+        "x = 0001-01-01T00:00:00+23:59\n",
+    ],
+    ids=["open lists", "deep lists", "deep tables", "a long number", "a time before all years"],
+)
+def test_what_the_toml_library_or_the_calendar_cannot_bear_is_refused(text: str) -> None:
+    with pytest.raises((FormError, MalformedError)):
+        made(text)
+
+
 @given(st.text())
 def test_no_text_raises_anything_but_our_errors(text: str) -> None:
     try:
