@@ -113,6 +113,11 @@ def is_time(text: str) -> bool:
     return True
 
 
+def is_day(text: str) -> bool:
+    """Say whether a text is a real calendar day YYYY-MM-DD."""
+    return is_time(f"{text}T00:00:00Z")
+
+
 def to_seconds(time: Time) -> int:
     """Return a time's Unix seconds."""
     return int(datetime.fromisoformat(time).timestamp())

@@ -12,7 +12,6 @@ from schemas.leaf import LeafType
 from schemas.strict_json import Json
 
 _HEAD: Final = ("v", "typ", "origin", "nonce")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*")
 
 
@@ -142,6 +141,6 @@ def _key_name(text: str) -> str:
 
 
 def _day(text: str) -> str:
-    if not _DAY.fullmatch(text) or not encoding.is_time(f"{text}T00:00:00Z"):
+    if not encoding.is_day(text):
         raise FormError("Must be a calendar day YYYY-MM-DD.")
     return text

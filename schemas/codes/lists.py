@@ -13,7 +13,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
-from schemas.encoding import is_time
+from schemas.encoding import is_day
 from schemas.errors import FormError
 from schemas.ids import Code
 from schemas.strict_json import Json, parse_object
@@ -151,7 +151,7 @@ def load(data: bytes) -> CodeList:
     verified, form, items = value["verified"], _FORMS.get(_text(value["form"], "/form")), value["entries"]
     if name not in LISTS:
         raise FormError("Must be the name of a code list that Valise knows.", pointer="/list")
-    if not is_time(f"{edition}T00:00:00Z"):
+    if not is_day(edition):
         raise FormError("Must be a date YYYY-MM-DD.", pointer="/edition")
     if not isinstance(verified, bool):
         raise FormError("Must be true or false.", pointer="/verified")

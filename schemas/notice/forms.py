@@ -24,7 +24,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
 from schemas.codes import CodeList, code_list, is_cas
-from schemas.encoding import is_time
+from schemas.encoding import is_day, is_time
 from schemas.limits import LIMITS
 
 _T = TypeVar("_T")
@@ -66,13 +66,13 @@ def _json(shape: re.Pattern[str] | str, description: str, *, longest: int, **mor
 
 
 def _date(text: str) -> str:
-    if not is_time(f"{text}T00:00:00Z"):
+    if not is_day(text):
         refuse("Must be a calendar date YYYY-MM-DD.")
     return text
 
 
 def _when(text: str) -> str:
-    if not is_time(text) and not is_time(f"{text}T00:00:00Z"):
+    if not is_time(text) and not is_day(text):
         refuse("Must be a calendar date YYYY-MM-DD or time YYYY-MM-DDTHH:MM:SSZ.")
     return text
 

@@ -7,7 +7,7 @@ values make no sense. Whether an obligation is met later is not decided here.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from schemas.encoding import is_time
+from schemas.encoding import is_day
 from schemas.ids import Code
 from schemas.label import Condition, Label
 from schemas.rules.builtin import (
@@ -143,7 +143,7 @@ def _values(code: Code, values: tuple[Code, ...], recipient: Party | None, rules
     elif code == EXCLUDED_AGENCIES:
         known, concerned = _agencies(values, recipient, rules)
     elif code == DELETE_BY:
-        sound = len(values) == 1 and is_time(f"{values[0]}T00:00:00Z")
+        sound = len(values) == 1 and is_day(values[0])
         return (None if sound else UNEVALUABLE), True
     else:
         return (UNKNOWN_CODE if values else None), True

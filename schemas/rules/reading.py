@@ -10,7 +10,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
 
-from schemas.encoding import Time, is_time
+from schemas.encoding import Time, is_day, is_time
 from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Code, Role
 from schemas.limits import LIMITS
@@ -31,14 +31,18 @@ _FORMS: Final = {
 }
 
 
+_NO_TIME: Final = "Must be a real calendar time, YYYY-MM-DDTHH:MM:SSZ or YYYY-MM-DD."
+
+
 def _time(text: Time) -> Time:
     if not is_time(text):
-        raise ValueError("Must be a real calendar time, YYYY-MM-DDTHH:MM:SSZ or YYYY-MM-DD.")
+        raise ValueError(_NO_TIME)
     return text
 
 
 def _day(text: str) -> str:
-    _time(Time(f"{text}T00:00:00Z"))
+    if not is_day(text):
+        raise ValueError(_NO_TIME)
     return text
 
 
