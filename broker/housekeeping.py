@@ -23,6 +23,7 @@ from schemas.errors import Error
 from schemas.event import Boundary, Day, DirectoryVersion, Erasure, Event, Happening
 from schemas.ids import Code, NoticeId, Origin, ParticipantId
 from schemas.leaf import Leaf, LeafType
+from schemas.limits import LIMITS
 from schemas.record import Record
 from schemas.rules.compile import Rules, compile_rules, next_boundary
 from schemas.statement import Statement
@@ -54,6 +55,7 @@ class Housekeeping:
         self._repository = repository
         self._ran_at = 0
         self._timestamp_at = 0
+        self._erasing = False  # an erasure was begun, and nothing has said yet that it is done
         self._directory = repository.load(now_ms // 1000)
         self._rules: Rules | None = None
         self._trust: Trust | None = None
@@ -62,7 +64,7 @@ class Housekeeping:
             snapshot = digests.sha256(repository.files[f"{version}.snapshot.json"])
             self._append_event(DirectoryVersion(version, b64encode(snapshot)), now_ms)
         self._pass_boundary(now_ms)
-        self._ledger.erase(self._view.erased_bodies())
+        self._finish_erasures()
         self.follow(now_ms)
 
     def trust(self) -> Trust:
@@ -88,6 +90,8 @@ class Housekeeping:
         """Do a round: boundary, expiry, days, snapshot and timestamp. Return whether the rules moved."""
         self._ran_at = now_ms
         moved = self._pass_boundary(now_ms)
+        if self._erasing:
+            self._finish_erasures()
         self._expire(now_ms)
         self._close_days(now_ms)
         now = now_ms // 1000
@@ -185,10 +189,16 @@ class Housekeeping:
         if not notices:
             return
         bodies = [self._view.body_digest(notice_id) for notice_id in notices]
+        self._erasing = True
         self._append_events([Erasure(notice_id, reason) for notice_id in notices], now_ms)
-        # --- crash point: the leaves say that the bodies are gone; the next start finishes it ---
+        # --- crash point: the leaves say that the bodies are gone; the next round or start finishes it ---
         self._ledger.erase([digest for digest in bodies if digest is not None])
+        self._erasing = False
         log.info("notices.erased", count=len(notices), reason=reason)
+
+    def _finish_erasures(self) -> None:
+        self._ledger.erase(self._view.erased_bodies())
+        self._erasing = False
 
     def _settle(self) -> None:
         """Decide again on all that is held, once for each leaf that changed the rules."""
@@ -206,7 +216,8 @@ class Housekeeping:
         self._view.settle(index)
 
     def _close_days(self, now_ms: int) -> None:
-        today = from_seconds(now_ms // 1000)[:10]
+        # A clock may be set back as far as records still count: what is decided then belongs to a day that is open.
+        today = from_seconds((now_ms - LIMITS.received_at_back) // 1000)[:10]
         for day in self._ledger.decision_days():
             if day < today and not self._view.has_day(day):
                 kept = self._ledger.decisions(day)

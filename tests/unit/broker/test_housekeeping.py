@@ -349,7 +349,42 @@ def test_a_crash_between_leaf_and_erasure_is_finished_at_the_next_start(world, t
         assert one.ledger.body(body) is None
 
 
+@pytest.mark.parametrize("step", ["erase", "apply"])
+def test_an_erasure_that_failed_is_finished_by_the_next_round(world, tmp_path, step):
+    with desk(world, tmp_path) as one:
+        statement = one.publish(world.envelope(SENDER, [OTHER], expires_at=from_seconds(world.now + 1)))
+        target = one.ledger if step == "erase" else one.view
+
+        def broken(*_):
+            delattr(target, step)
+            raise LedgerUnavailableError("Broken.")
+
+        setattr(target, step, broken)
+        one.now_ms += 5000
+        with pytest.raises(LedgerUnavailableError):
+            one.house.run(one.now_ms)
+        assert one.body(statement) is not None
+        one.view.catch_up(one.ledger)
+        assert one.erased(statement) == "expired"
+        one.house.run(one.now_ms)
+        assert one.body(statement) is None
+
+
 # Days
+
+
+def test_a_day_is_open_for_as_long_as_the_clock_may_be_set_back(world, tmp_path):
+    with desk(world, tmp_path) as one:
+        one.publish(world.envelope(SENDER, [OTHER]))
+        midnight = (one.now_ms // 1000 // DAY + 1) * DAY * 1000
+        one.now_ms = midnight + 30_000
+        one.house.run(one.now_ms)
+        one.now_ms = midnight - 20_000
+        one.house.record_access("audit/court", "statements", after=0, count=1, now_ms=one.now_ms)
+        one.now_ms = midnight + 60_000
+        one.house.run(one.now_ms)
+        (what,) = one.events(LeafType.DAY)
+        assert what.count == len(one.ledger.decisions(what.day)) == 2
 
 
 def test_a_day_is_closed_once_with_the_root_of_what_was_decided(world, tmp_path):
