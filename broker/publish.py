@@ -1,7 +1,8 @@
 """Publishing, as a function: envelope in, decision out, no I/O of its own (spec/envelope.md, "Order of checks").
 
-parse → known statement → verify (`examine` does the first and the third beforehand) → notice id and clock → the act's own rules → recipients → access. What the function reads of
-the ledger comes through `Published`; what it decides, the ledger thread makes durable. A seeded simulation can run it.
+parse → known statement → verify (`examine` does the first and the third beforehand) → notice id and clock → the act's
+own rules → recipients → access. What the function reads of the ledger comes through `Published`; what it decides, the
+ledger thread makes durable. A seeded simulation can run it.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +16,7 @@ from broker.trust import Trust
 from keys import digests
 from keys.directory.directory import Directory, Moment
 from keys.envelope import VerifiedEnvelope, check_clock, verify_envelope
+from keys.errors import VerificationError
 from schemas.acts import Ref
 from schemas.encoding import b64decode, b64encode, from_seconds
 from schemas.envelope import Envelope
@@ -213,7 +215,9 @@ def decide_on(examined: Examined, origin: Origin, trust: Trust, ledger: Publishe
 
 
 def _still_verified(examined: Examined, envelope: Envelope, trust: Trust, moment: Moment) -> VerifiedEnvelope:
-    """Return the verified envelope if its key counts at this very place; verify anew under another directory."""
+    """Return the verified envelope if its key counts at this very place; verify anew where another one may count here."""
+    if isinstance(examined.error, VerificationError) and examined.directory is trust.directory:
+        raise examined.error  # no place in the ledger mends it, and the ledger thread is not to pay for it twice
     if examined.verified is None or examined.directory is not trust.directory:
         return verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked)
     trust.directory.demand_in_force(examined.verified.identity, moment, trust.revoked)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker import publish as module
 from broker.publish import ReceiptDigests, Refused, Repeated, decide_on, examine, publish, receipt_of
 from keys import digests
 from keys.batch import Unsigned
@@ -228,6 +229,20 @@ def test_what_was_examined_under_another_trust_is_examined_again(world, ledger):
             accepted(outcome)
         else:
             refused(outcome, code, definite=False)
+
+
+def test_what_no_place_mends_is_verified_once(world, ledger, monkeypatch):
+    """The ledger thread does not pay again for what the examiner has found to be forged."""
+    signed = world.envelope(SENDER, [OTHER])
+    envelope = json.loads(signed.envelope)
+    signature = envelope["proof"]["head"]["signatures"][0]["signature"]
+    envelope["proof"]["head"]["signatures"][0]["signature"] = ("B" if signature[0] == "A" else "A") + signature[1:]
+    trust = trust_in(world)
+    examined = examine(encode(envelope), signed.statement.notice_id, ORIGIN, trust, world.moment(0))
+    other = trust_in(world, replace(world.directory))
+    refused(decide_on(examined, ORIGIN, other, ledger, now_ms=world.now * 1000), "unverified", definite=False)
+    monkeypatch.setattr(module, "verify_envelope", None)
+    refused(decide_on(examined, ORIGIN, trust, ledger, now_ms=world.now * 1000), "unverified", definite=False)
 
 
 def test_two_halves_of_identities_are_no_sender(world, ledger):
