@@ -7,7 +7,6 @@ import getpass
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,10 +64,13 @@ def install(
     as_json: AsJson = False,
 ) -> None:
     """Install the directory that the ceremony signed, before the first start."""
+    from broker.clock import SystemClock
     from broker.init import install_directory
 
     found = read_ceremony(files)
-    version = install_directory(state.absolute(), found, passphrase(passphrase_file), now=int(time.time()))
+    version = install_directory(
+        state.absolute(), found, passphrase(passphrase_file), now=SystemClock().now_ms() // 1000
+    )
     if as_json:
         _json({"version": version, "files": sorted(found)})
         return

@@ -1,6 +1,5 @@
 """`fsck` of a broker's folder: the ledger against itself, the signer's head and the view. Changes nothing, wants no keys."""
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,16 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from broker.app import SIGNER, VIEW
+from broker.clock import SystemClock
 from broker.init import LEDGER, public_of
+from broker.ledger.files import read_file
 from broker.ledger.fsck import Report, fsck
+from broker.ledger.signer import HEAD
 from broker.ledger.sqlite import SqliteLedger
 from broker.settings import ConfigurationError
 from broker.view.store import ViewReader
 from schemas import checkpoint as checkpoints
 from schemas.checkpoint import Checkpoint
-
-HEAD: Final = "signed-head"
-"""The file in the signer's folder; only the signer itself, which has the keys, may open the folder as its own."""
 
 MOST_FINDINGS: Final = 1000
 """Findings that are listed; all are counted."""
@@ -40,16 +39,15 @@ def examine(folder: Path, *, full: bool = True, progress: Callable[[int, int], N
         if (folder / VIEW).exists():
             view = ViewReader(folder / VIEW, ledger.reader())
             opened.callback(view.close)
-        now_ms = time.time_ns() // 1_000_000
-        report = fsck(ledger, now_ms=now_ms, head=_head(folder), view=view, full=full, progress=progress)
+        report = fsck(
+            ledger, now_ms=SystemClock().now_ms(), head=_head(folder), view=view, full=full, progress=progress
+        )
     return _json(report)
 
 
 def _head(folder: Path) -> Checkpoint | None:
-    try:
-        return checkpoints.parse((folder / SIGNER / HEAD).read_bytes())
-    except FileNotFoundError:
-        return None
+    data = read_file(folder / SIGNER / HEAD)
+    return None if data is None else checkpoints.parse(data)
 
 
 def _json(report: Report) -> dict[str, Any]:

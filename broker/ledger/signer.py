@@ -20,7 +20,8 @@ from schemas.errors import Error
 RENEW_S: Final = 60
 """Seconds after which the ML-DSA-44 line is made anew: its time is what freshness is judged by."""
 
-_HEAD: Final = "signed-head"
+HEAD: Final = "signed-head"
+"""The file in the signer's folder; only the signer itself, which has the keys, may open the folder as its own."""
 
 
 class SignerError(Error):
@@ -43,8 +44,8 @@ class CheckpointSigner:
         """Take over the folder, making it where it is missing; raise `SignerError` or `LedgerUnavailableError`."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._signer: Final = signer
-        self._path: Final = folder / _HEAD
-        self._lock: Final = lock(folder / f"{_HEAD}.lock")
+        self._path: Final = folder / HEAD
+        self._lock: Final = lock(folder / f"{HEAD}.lock")
         self._note = b""
         self._signed_at = 0
         try:
