@@ -80,6 +80,7 @@ _SUBSCRIPTIONS: Final = openapi.exactly(
         },
         *openapi.CALLER,
         "invalid-form",
+        "storage-full",
     ),
     openapi_extra=openapi.SIGNED,
 )
