@@ -303,3 +303,15 @@ def test_what_is_no_http(services, kind, data):
     route = next(route for route in ROUTES if route[0] == kind)
     answer, seconds = talk(services, route, data)
     assert (problem(answer, route), seconds < 3) == ("bad-request", True)
+
+
+@pytest.mark.parametrize("kind", ["broker", "gateway"])
+def test_line_breaks_before_a_request_hold_no_connection(services, kind):
+    began = time.monotonic()
+    with services.connect(kind) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = connection.recv(65536)
+        connection.sendall(b"\r\n")
+        answer += received(connection)
+    assert (answer.count(b"HTTP/1.1 200 "), answer.count(b"HTTP/1.1 408 ")) == (1, 1)
+    assert time.monotonic() - began < 5

@@ -56,12 +56,13 @@ class LimitedProtocol(HttpToolsProtocol):
             # A chunk's length, its extension or a trailer without an end: the parser would put it together for ever.
             self._refused = True
             self.transport.abort()
+        if (self._in_headers or self._idle()) and self._timer is None and not self._refused:
+            # Idle too: line breaks before a request end the server's own wait for one.
+            self._timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
 
     def on_message_begin(self) -> None:
         """Start to count a request's headers."""
         self._in_headers, self._bytes = True, 0
-        if self._timer is None:
-            self._timer = self.loop.call_later(HEADER_SECONDS, self._too_slow)
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -106,9 +107,11 @@ class LimitedProtocol(HttpToolsProtocol):
         """Refuse what is not HTTP/1.1."""
         self._refuse(Error("This is not a valid HTTP/1.1 request.", problem="bad-request"))
 
+    def _idle(self) -> bool:
+        return self.cycle is None or (self.cycle.response_complete and not self._in_body)
+
     def _too_slow(self) -> None:
-        if self.cycle is None or self._in_headers:
-            self._refuse(Error("The headers did not arrive in time.", problem="request-timeout"))
+        self._refuse(Error("The headers did not arrive in time.", problem="request-timeout"))
 
     def _refuse(self, error: Error) -> None:
         """Answer with a problem and close; where another answer is under way, only close."""
