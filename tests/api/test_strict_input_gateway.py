@@ -197,6 +197,8 @@ WHOLE = gzip.compress(TABLE, mtime=0)
         (WHOLE[:-1], GZIP, ["import"]),
         (WHOLE[:20], GZIP, ["import"]),
         (WHOLE[:-8] + bytes(8), GZIP, ["import"]),
+        (TABLE, GZIP, ["import"]),
+        (WHOLE, CSV, ["import"]),
         (zlib.compress(TABLE), GZIP, ["import"]),
         (bz2.compress(TABLE), GZIP, ["import"]),
         (gzip.compress(b";" * (LIMITS.import_file + 1), 1), GZIP, ["import", "too-large"]),
@@ -258,6 +260,9 @@ def test_parameters_of_an_import(refused):
     ):
         assert refused(IMPORT, TABLE, target=f"/v1/imports?{query}")[0] == "invalid-form"
     assert refused(IMPORT, TABLE, target=f"/v1/imports?name={table.MARKER * 100}")[0] == "invalid-form"
+    # What a body claims to be is one thing, said twice.
+    assert refused(IMPORT, TABLE, GZIP, target="/v1/imports?name=t.csv")[0] == "invalid-form"
+    assert refused(IMPORT, WHOLE, CSV, target="/v1/imports?name=t.csv.gz")[0] == "invalid-form"
 
 
 def test_nothing_of_a_table_is_in_a_problem(refused):

@@ -5,7 +5,7 @@ Nothing is parsed here; the forms of `adapters.gateway.request` get the bytes.
 
 import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import Sequence
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -27,7 +27,7 @@ _UTF8: Final = re.compile(r'charset\s*=\s*"?utf-8"?', re.IGNORECASE)
 async def read(
     request: Request,
     *,
-    types: Collection[str] = JSON,
+    types: Sequence[str] = JSON,
     limit: int = LIMITS.body,
     seconds: float = SECONDS,
     optional: bool = False,
@@ -44,7 +44,11 @@ async def read(
     if not (optional and kind is None):
         _check_type(kind, types)
     if "content-encoding" in request.headers:
-        raise Error("The body must not be compressed in transit.", problem="unsupported-media-type")
+        raise Error(
+            "The body must not be compressed in transit.",
+            hint=f"Send {types[0]} without compression.",
+            problem="unsupported-media-type",
+        )
     if length is not None and (len(length) > 16 or not length.isascii() or not length.isdigit() or int(length) > limit):
         raise TooLargeError(f"More than {limit} bytes.")
     data = bytearray()
@@ -61,11 +65,15 @@ async def read(
     return bytes(data)
 
 
-def _check_type(kind: str | None, types: Collection[str]) -> None:
+def _check_type(kind: str | None, types: Sequence[str]) -> None:
     name, _, parameters = (kind or "").partition(";")
     # Another character set would be read as something that the sender did not write.
     if name.strip().lower() not in types or (parameters.strip() and not _UTF8.fullmatch(parameters.strip())):
-        raise Error(f"The body must be {' or '.join(types)}.", problem="unsupported-media-type")
+        raise Error(
+            f"The body must be {' or '.join(types)}.",
+            hint=f"Send {types[0]} without compression.",
+            problem="unsupported-media-type",
+        )
 
 
 __all__ = ["JSON", "SECONDS", "TABLES", "UPLOAD_SECONDS", "ClientDisconnect", "read"]

@@ -9,6 +9,7 @@ from adapters.gateway.http.auth import Caller, Served
 from adapters.gateway.http.documents import ImportDocument
 from adapters.gateway.http.notices import reply
 from adapters.gateway.http.parameters import EachOnce, ImportQuery
+from schemas.errors import FormError
 from schemas.limits import LIMITS
 
 router = APIRouter()
@@ -52,5 +53,15 @@ async def import_table(
 ) -> Response:
     """Import a table, plain or gzip: the same file again makes nothing new."""
     data = await body.read(request, types=body.TABLES, limit=LIMITS.import_file, seconds=body.UPLOAD_SECONDS)
-    report = await service.import_table(caller, data, query.name, dry_run=query.dry_run, routes=query.routes)
+    name = _name(query.name, request.headers["content-type"])
+    report = await service.import_table(caller, data, name, dry_run=query.dry_run, routes=query.routes)
     return reply(ImportDocument.model_validate(report), 200 if query.dry_run else 202)
+
+
+def _name(given: str | None, kind: str) -> str:
+    """Return the file's name, which says how it is read; raise `FormError` where the body's type says otherwise."""
+    packed = kind.partition(";")[0].strip().lower() != "text/csv"
+    name = given if given is not None else "table.csv.gz" if packed else "table.csv"
+    if name.lower().endswith(".gz") is not packed:
+        raise FormError("Must end with .csv for text/csv, with .csv.gz for application/gzip.", pointer="/query/name")
+    return name

@@ -60,11 +60,14 @@ class InboxQuery(_Query):
 
 
 class ImportQuery(_Query):
-    """How to import: nothing is sent by a dry run; `name` is the file's, for the report."""
+    """How to import: nothing is sent by a dry run; `name` is the file's and must agree with the body's type."""
 
     dry_run: Flag = False
     routes: Flag = False
-    name: Annotated[str, Field(max_length=200)] = "table.csv"
+    name: Annotated[
+        str | None,
+        Field(max_length=200, description="The file's name: ends with .csv, or with .csv.gz for application/gzip."),
+    ] = None
 
 
 def each_once(request: Request) -> None:

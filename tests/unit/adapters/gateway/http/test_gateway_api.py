@@ -228,9 +228,12 @@ def test_an_import(call: Call, service: FakeService) -> None:
     assert service.sent == {}
     real = call("POST", "/v1/imports", raw=b"\x1f\x8b", headers={"Content-Type": "application/gzip"})
     assert (real.status, len(real.json()["notices"])) == (202, 1)
-    problem(
-        call("POST", "/v1/imports", raw=b"x", headers={"Content-Type": "text/plain"}), 415, "unsupported-media-type"
-    )
+    assert (service.imported or {})["name"] == "table.csv.gz"
+    for name, kind in (("a.csv", "application/gzip"), ("a.csv.gz", "text/csv"), ("a.xlsx", "application/x-gzip")):
+        answer = call("POST", f"/v1/imports?name={name}", raw=b"x", headers={"Content-Type": kind})
+        assert problem(answer, 422, "invalid-form")["pointer"] == "/query/name"
+    answer = call("POST", "/v1/imports", raw=b"x", headers={"Content-Type": "text/plain"})
+    assert problem(answer, 415, "unsupported-media-type")["hint"].startswith("Send text/csv ")
     problem(
         call("POST", "/v1/imports", raw=b"x", headers={"Content-Type": "text/csv; charset=latin-1"}),
         415,
