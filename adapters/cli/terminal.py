@@ -68,6 +68,7 @@ class Terminal:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self._talking: Console | None = None
 
     # data
 
@@ -121,6 +122,18 @@ class Terminal:
         """Tell a person something, on standard error. With `--json` nothing is told: the object says it."""
         if not self.as_json:
             self._talk(text, style)
+
+    def step(self, text: str) -> None:
+        """Tell a person what long work does now: as a point, whose further lines stand under its first."""
+        if self.as_json or not sys.stderr.isatty():
+            self.say(f"• {text}")
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        point = Table.grid(padding=(0, 1))
+        point.add_row("•", Text(clean(text)))
+        self._err().print(point)
 
     def warn(self, text: str) -> None:
         """Warn a person, on standard error, also with `--json`."""
@@ -185,11 +198,12 @@ class Terminal:
 
         return Console(file=sys.stdout, highlight=False)
 
-    @staticmethod
-    def _err() -> "Console":
+    def _err(self) -> "Console":
         from rich.console import Console
 
-        return Console(file=sys.stderr, highlight=False)
+        # One for all talk: only the console that shows a bar can write above it.
+        self._talking = self._talking or Console(file=sys.stderr, highlight=False)
+        return self._talking
 
 
 def _cramped(cells: Sequence[Sequence[str]], columns: Sequence[Column], width: int) -> bool:

@@ -340,6 +340,33 @@ def test_progress_is_shown_to_people_only(tty: Become) -> None:
     assert "Reading" in err.text
 
 
+def test_what_is_told_while_a_bar_is_shown_stands_above_it(tty: Become) -> None:
+    _, err = tty()
+    where = Terminal(as_json=False)
+    with where.progress("Reading", 10) as done:
+        done(3)
+        where.step("half \x1b of it")
+        done(4)
+    said = err.text.index("• half \\x1b of it\n")
+    # The bar's line is taken back before anything else is written.
+    assert err.text[:said].endswith(("\r\x1b[2K", "\r\x1b[2K\x1b[?25l"))
+
+
+def test_a_step_hangs_from_its_point(tty: Become) -> None:
+    _, err = tty()
+    Terminal(as_json=False).step("word " * 30)
+    lines = err.text.rstrip("\n").split("\n")
+    assert len(lines) > 1
+    assert [line[:3] for line in lines] == ["• w", *["  w"] * (len(lines) - 1)]
+    Terminal(as_json=True).step("nothing")
+    assert err.text.count("•") == 1
+
+
+def test_a_step_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal(as_json=False).step("so far")
+    assert capsys.readouterr().err == "• so far\n"
+
+
 def test_items_of_a_stream(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal(as_json=False).item({"a": 1}, "one\x07")
     Terminal(as_json=True).item({"a": "é"}, "one")
