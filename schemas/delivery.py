@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas import encoding
-from schemas.encoding import Members, b64decode, b64encode
+from schemas.encoding import Members, b64encode
 from schemas.envelope import Proof, SealedHeader, Stanza, path_from_json, proof_of
 from schemas.errors import FormError
 from schemas.statement import Statement
@@ -44,7 +44,7 @@ class Inclusion:
         if index >= size:
             raise FormError("Must be less than `size`.", pointer=f"{at}/index")
         path = path_from_json(m.items("path"), f"{at}/path")
-        return cls(m.integer("received_at"), index, size, path, b64decode(m.binary("checkpoint")))
+        return cls(m.integer("received_at"), index, size, path, m.decoded("checkpoint"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class SealedShare:
         return cls(
             header=SealedHeader.from_json(m.binary("protected"), f"{at}/protected"),
             stanza=Stanza.from_json(stanza, at),
-            iv=b64decode(m.binary("iv", 12)),
-            ciphertext=b64decode(m.binary("ciphertext")),
-            tag=b64decode(m.binary("tag", 16)),
+            iv=m.decoded("iv", 12),
+            ciphertext=m.decoded("ciphertext"),
+            tag=m.decoded("tag", 16),
         )
 
 
@@ -116,7 +116,7 @@ class Grant:
     def from_json(cls, value: Json, at: str = "/grant") -> "Grant":
         """Read a grant; raise `MalformedError` or `FormError`."""
         m = Members(value, ("statement", "proof", "inclusion"), at)
-        data = b64decode(m.binary("statement"))
+        data = m.decoded("statement")
         statement = Statement.parse(data)
         if statement.act != "grant":
             raise FormError("Must be a grant's statement.", pointer=f"{at}/statement")
@@ -146,7 +146,7 @@ class Delivery:
     def from_json(cls, value: Json) -> "Delivery":
         """Read a delivery from an object that was parsed in the one encoding; raise as `parse` does."""
         m = Members(value, MEMBERS)
-        data = b64decode(m.binary("statement"))
+        data = m.decoded("statement")
         statement = Statement.parse(data)
         if statement.sealed is None or statement.act == "grant":
             raise FormError("Must be a sealed statement.", pointer="/statement")

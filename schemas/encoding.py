@@ -193,14 +193,18 @@ class Members:
 
     def binary(self, name: str, length: int | None = None) -> B64:
         """Return base64url text, of `length` decoded bytes where one is given."""
-        value = self.string(name)
+        self.decoded(name, length)
+        return B64(self.string(name))
+
+    def decoded(self, name: str, length: int | None = None) -> bytes:
+        """Return the bytes of base64url text, `length` of them where one is given."""
         try:
-            data = b64decode(value)
+            data = b64decode(self.string(name))
         except MalformedError as error:
             raise FormError(error.detail, pointer=f"{self.at}/{name}") from None
         if length is not None and len(data) != length:
             raise FormError(f"Must be {length} bytes in base64url.", pointer=f"{self.at}/{name}")
-        return B64(value)
+        return data
 
     def items(self, name: str) -> list[Json]:
         """Return a list."""

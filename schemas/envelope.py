@@ -104,8 +104,7 @@ class Head:
     def from_json(cls, value: Json, at: str) -> "Head":
         """Read a head; raise `MalformedError` or `FormError`."""
         m = Members(value, ("payload", "signatures"), at)
-        payload = m.binary("payload")
-        p = Members(encoding.parse(b64decode(payload)), _PAYLOAD, f"{at}/payload")
+        p = Members(encoding.parse(m.decoded("payload")), _PAYLOAD, f"{at}/payload")
         p.fixed("typ", BATCH_TYP)
         size = p.integer("size")
         if not 1 <= size <= LIMITS.batch_statements:
@@ -114,11 +113,11 @@ class Head:
         if len(signatures) != 2:
             raise FormError("Must be exactly two signatures.", pointer=f"{at}/signatures")
         return cls(
-            payload=payload,
+            payload=m.string("payload"),
             origin=p.matching("origin", ids.origin),
             signer=p.matching("signer", ids.participant),
             size=size,
-            root=b64decode(p.binary("root", 32)),
+            root=p.decoded("root", 32),
             issued_at=p.time("issued_at"),
             signatures=(
                 _signature(signatures[0], 0, f"{at}/signatures/0"),
@@ -146,12 +145,11 @@ def batch_payload(origin: Origin, signer: ParticipantId, size: int, root: bytes,
 
 def _signature(value: Json, number: int, at: str) -> Signature:
     m = Members(value, ("protected", "signature"), at)
-    protected = m.binary("protected")
-    header = Members(encoding.parse(b64decode(protected)), ("alg", "kid", "typ"), f"{at}/protected")
+    header = Members(encoding.parse(m.decoded("protected")), ("alg", "kid", "typ"), f"{at}/protected")
     header.fixed("alg", SIGNATURE_ALGORITHMS[number])
     header.fixed("typ", HEAD_TYP)
-    signature = b64decode(m.binary("signature", _SIGNATURE_LENGTHS[number]))
-    return Signature(protected, header.matching("kid", ids.kid), signature)
+    signature = m.decoded("signature", _SIGNATURE_LENGTHS[number])
+    return Signature(m.string("protected"), header.matching("kid", ids.kid), signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +206,7 @@ class SealedHeader:
         m.fixed("enc", "A256GCM")
         m.fixed("typ", SEALED_TYP)
         m.fixed("cty", CONTENT_TYPE)
-        return cls(protected, b64decode(m.binary("binding", 32)), b64decode(m.binary("key_commitment", 32)))
+        return cls(protected, m.decoded("binding", 32), m.decoded("key_commitment", 32))
 
     @staticmethod
     def encode(binding: bytes, key_commitment: bytes) -> str:
@@ -250,9 +248,9 @@ class SealedNotice:
         return cls(
             header=SealedHeader.from_json(m.binary("protected"), f"{at}/protected"),
             recipients=_stanzas(m.items("recipients"), f"{at}/recipients"),
-            iv=b64decode(m.binary("iv", 12)),
-            ciphertext=b64decode(m.binary("ciphertext")),
-            tag=b64decode(m.binary("tag", 16)),
+            iv=m.decoded("iv", 12),
+            ciphertext=m.decoded("ciphertext"),
+            tag=m.decoded("tag", 16),
         )
 
 
@@ -307,8 +305,7 @@ class Envelope:
     def parse(cls, data: bytes) -> "Envelope":
         """Read an envelope in the one encoding; raise `TooLargeError`, `MalformedError` or `FormError`."""
         m = Members(encoding.parse(data), ("statement", "proof", "sealed"))
-        text = m.binary("statement")
-        statement_bytes = b64decode(text)
+        statement_bytes = m.decoded("statement")
         statement = Statement.parse(statement_bytes)
         proof = m.value["proof"]
         if not isinstance(proof, dict):
@@ -321,7 +318,9 @@ class Envelope:
         else:
             sealed = sealed_from_json(m.value["sealed"], statement.act)
             # The encoding is exact, so the part's bytes are the envelope's own.
-            sealed_bytes = data[len('{"statement":"","proof":,"sealed":') + len(text) + len(proof_bytes) : -1]
+            sealed_bytes = data[
+                len('{"statement":"","proof":,"sealed":') + len(m.string("statement")) + len(proof_bytes) : -1
+            ]
         return cls(statement_bytes, statement, proof_bytes, proof_of(statement, proof), sealed_bytes, sealed)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas import encoding, ids
-from schemas.encoding import B64, Members, Time, b64decode, b64encode
+from schemas.encoding import B64, Members, Time, b64encode
 from schemas.errors import FormError
 from schemas.ids import Code, LedgerIndex, Origin, ParticipantId
 from schemas.leaf import Leaf
@@ -54,7 +54,7 @@ class Receipt:
         return cls(
             origin=m.matching("origin", ids.origin),
             index=LedgerIndex(m.integer("index")),
-            leaf=Leaf.parse(b64decode(m.binary("leaf", 41))),
+            leaf=Leaf.parse(m.decoded("leaf", 41)),
             statement=m.binary("statement", 32),
             proof=m.binary("proof", 32),
             directory=m.integer("directory"),

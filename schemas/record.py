@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from schemas import encoding
-from schemas.encoding import Members, Time, b64decode, b64encode
+from schemas.encoding import Members, Time, b64encode
 from schemas.errors import FormError
 from schemas.leaf import EVENTS, Leaf
 from schemas.limits import LIMITS
@@ -44,14 +44,14 @@ class Record:
     def parse(cls, data: bytes) -> "Record":
         """Read a record; raise `MalformedError` or `FormError`. Digests are not compared here."""
         m = Members(encoding.parse(data, limit=4 * LIMITS.body), MEMBERS)
-        leaf = Leaf.parse(b64decode(m.binary("leaf")))
+        leaf = Leaf.parse(m.decoded("leaf"))
         if (leaf.type in EVENTS) is not m.absent("proof"):
             raise FormError("Must be there for statements and null for events.", pointer="/proof")
         return cls(
             leaf=leaf,
-            document=b64decode(m.binary("document")),
-            proof=None if m.absent("proof") else b64decode(m.binary("proof")),
-            body_digest=None if m.absent("body_digest") else b64decode(m.binary("body_digest", 32)),
+            document=m.decoded("document"),
+            proof=None if m.absent("proof") else m.decoded("proof"),
+            body_digest=None if m.absent("body_digest") else m.decoded("body_digest", 32),
             directory=m.integer("directory"),
             boundary=None if m.absent("boundary") else m.time("boundary"),
         )
