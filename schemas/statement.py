@@ -259,4 +259,4 @@ def _check_form(statement: Statement, act: Act) -> None:
     if (act.open or act.name in ("grant", "acknowledge")) and statement.attachments:
         raise FormError("Must be an empty list for this act.", pointer="/attachments")
     if statement.sealed is not None and not 1 <= statement.sealed.recipient_count <= LIMITS.body:
-        raise FormError("Must be at least 1.", pointer="/sealed/recipient_count")
+        raise FormError(f"Must be from 1 to {LIMITS.body}.", pointer="/sealed/recipient_count")
