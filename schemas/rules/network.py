@@ -1,7 +1,7 @@
 """The form of `network/network.json`: who takes part, in which groups, and what is granted to whom (design: access).
 
 The file is a directory target that a threshold of the root holders signs. Only a grant permits anything; a national
-profile can take away from it and never add. This module reads and writes the form; it decides nothing.
+profile can take away from it and never add. This module reads the form; it decides nothing.
 """
 
 from typing import Annotated, Literal
@@ -23,7 +23,6 @@ from schemas.rules.reading import (
     in_order,
     read,
     some,
-    write,
 )
 from schemas.rules.text import Sentence, Text
 
@@ -121,11 +120,6 @@ def _check_grant(grant: Grant, names: set[str], at: str) -> None:
     if "publish" in grant.actions and grant.within != "any":
         raise FormError("Must be any: whoever publishes does so towards nobody yet.", pointer=f"{at}/within")
     check_validity(grant.valid_from, grant.valid_to, at)
-
-
-def encode_network(network: Network) -> bytes:
-    """Return the canonical bytes of a network."""
-    return write(network)
 
 
 def default_network() -> bytes:

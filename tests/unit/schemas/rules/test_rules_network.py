@@ -13,14 +13,15 @@ from schemas.codes import LANGUAGES, code_list
 from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.limits import LIMITS
 from schemas.rules.founding import COE, EU, OSCE, PARTNERS
-from schemas.rules.network import default_network, encode_network, parse_network
+from schemas.rules.network import default_network, parse_network
+from schemas.rules.reading import write
 from tests.unit.schemas.rules import worlds
 
 
 def test_the_founding_network_is_canonical_and_complete() -> None:
     data = default_network()
     network = parse_network(data)
-    assert encode_network(network) == data
+    assert write(network) == data
     assert (len(OSCE), len(PARTNERS), len(EU), len(COE)) == (57, 11, 27, 46)
     states = code_list("states").entries
     assert {str(code) for code in states} == {*OSCE, *PARTNERS}
@@ -50,7 +51,7 @@ def test_themes_of_the_founding_grants_are_in_the_list() -> None:
 @given(st.integers(0, 2**32))
 def test_a_network_is_read_and_written_the_same(seed: int) -> None:
     data = orjson.dumps(worlds.network(random.Random(seed)))
-    assert encode_network(parse_network(data)) == data
+    assert write(parse_network(data)) == data
 
 
 def changed(change: Callable[[Any], Any]) -> bytes:
