@@ -1,5 +1,7 @@
 """A broker without HTTP: the real ledger, view, signer and sequencer of a `World`, in a folder."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,8 @@ from broker.ledger.sqlite import SqliteLedger
 from broker.sequencer import Sequencer
 from broker.serving import Serving
 from broker.view.store import View
-from tests.world import ORIGIN, World
+from keys.batch import Signed
+from tests.world import ORIGIN, World, put_law
 
 
 @dataclass
@@ -60,3 +63,29 @@ async def running(world: World, folder: Path, clock: HandClock | None = None):
         signer.close()
         view.close()
         ledger.close()
+
+
+async def publish(broker: Broker, signed: Signed):
+    """Publish an envelope at its own address."""
+    return await broker.serving.publish(signed.statement.notice_id, signed.envelope)
+
+
+async def upload_law(world: World, broker: Broker, role: str, conditions: str):
+    """Upload a State's law, as the world has it from now on."""
+    data = world.law(role, conditions)
+    put_law(world, role, data)
+    version = world.repository.version_of(f"{role}-law")
+    metadata = world.repository.files[f"{version}.{role}-law.json"]
+    return await broker.serving.upload_role(f"{role}-law", metadata, {f"{role}/law.json": data}, version - 1)
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> object:
+    """Wait until a condition, or what it returns to be awaited, holds; return it."""
+    async with asyncio.timeout(seconds):
+        while True:
+            value = condition()
+            if asyncio.iscoroutine(value):
+                value = await value
+            if value:
+                return value
+            await asyncio.sleep(0.01)

@@ -31,6 +31,7 @@ from schemas.ids import Code, ParticipantId, Pattern
 from schemas.notice import examples
 from schemas.receipt import Denial, Refusal
 from tests import asgi, broker_world
+from tests.broker_world import until
 from tests.world import ORIGIN, Person, World, make_world
 
 BASE = "http://broker.test"
@@ -214,18 +215,6 @@ def _same(key, path, files, name, version) -> bool:
     target = orjson.loads(files[f"{version}.{name}.json"])["signed"]["targets"][path]
     folder, _, file = path.rpartition("/")
     return key == f"targets/{folder}/{target['hashes']['sha256']}.{file}"
-
-
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> object:
-    """Wait until a condition, or what it returns to be awaited, holds; return it."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if asyncio.iscoroutine(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.01)
 
 
 async def known(gateway: Gateway, seconds: float = 10.0) -> None:

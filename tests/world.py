@@ -164,6 +164,27 @@ en = "A copy goes to the focal point."
 """
 
 
+def denying(
+    name: str = "no-seizures",
+    *,
+    kind: str = "seizure",
+    instrument: str = "Act on Secrets",
+    article: str = "12(3)",
+    validity: str = "",
+) -> str:
+    """Return a condition that keeps notices of a kind from a State's recipients; `validity` are whole lines."""
+    return f"""
+[[condition]]
+id = "{name}"
+instrument = "{instrument}"
+article = "{article}"
+effect = "deny"
+{validity}applies_to = {{ direction = "receive", kinds = ["{kind}"] }}
+[condition.explanation]
+en = "Not here."
+"""
+
+
 def profile_toml(state: str, conditions: str = "") -> bytes:
     """Return a law profile as its author writes it."""
     return f"""

@@ -8,7 +8,7 @@ from keys.envelope import open_act
 from schemas.ids import ParticipantId
 from schemas.statement import RevocationBody, SubscriptionBody
 from tests.api.spoiling import b64, compact
-from tests.world import LABEL, World
+from tests.world import LABEL, World, denying
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
 LOSER, UPLOADING = "ge/police", "mn"
@@ -17,16 +17,7 @@ LOSER, UPLOADING = "ge/police", "mn"
 MEMBERS = (SENDER, POINT, READER, OTHER, "audit/court", LOSER, "mn/focal-point")
 SERVED = ("issue", "correct", "recall", "acknowledge", "subscribe", "unsubscribe", "revoke_key")
 JSON = {"Content-Type": "application/json"}
-DENY = """
-[[condition]]
-id = "no-seizures"
-instrument = "Illustration: act on secrets"
-article = "12(3)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Seizures of others may not be kept here."
-"""
+DENY = denying()
 
 
 def unsigned(world: World, act: str, first):

@@ -19,19 +19,10 @@ from schemas.statement import SubscriptionBody
 from tests import broker_world, gateway_world
 from tests.broker_world import HandClock
 from tests.gateway_world import Wire, until
-from tests.world import ORIGIN, World, make_world, put_law
+from tests.world import ORIGIN, World, denying, make_world
 
 SENDER, READER, OTHER = "kz/customs", "uz/focal-point", "tj/focal-point"
-FORBIDS = """
-[[condition]]
-id = "no-seizures"
-instrument = "Act on Secrets"
-article = "12(3)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Seizures of others may not be kept here."
-"""
+FORBIDS = denying()
 
 
 @dataclass
@@ -93,22 +84,17 @@ class Scene:
     async def publish(self, *to: str, sender: str = SENDER) -> None:
         """Publish a notice without any gateway."""
         signed = self.world.envelope(sender, to or (READER,))
-        answer = await self.broker.serving.publish(signed.statement.notice_id, signed.envelope)
+        answer = await broker_world.publish(self.broker, signed)
         assert not isinstance(answer, NotPublished), answer
 
     async def subscribe(self, who: str, *patterns: str) -> None:
         signed = self.world.open_envelope(who, "subscribe", SubscriptionBody(who, patterns))
-        answer = await self.broker.serving.publish(signed.statement.notice_id, signed.envelope)
+        answer = await broker_world.publish(self.broker, signed)
         assert not isinstance(answer, NotPublished), answer
 
     async def change_law(self) -> None:
         """Upload a law, so that the directory has a new version."""
-        before = self.world.repository.version_of("tj-law")
-        law = self.world.law("tj", FORBIDS)
-        put_law(self.world, "tj", law)
-        version = self.world.repository.version_of("tj-law")
-        metadata = self.world.repository.files[f"{version}.tj-law.json"]
-        await self.broker.serving.upload_role("tj-law", metadata, {"tj/law.json": law}, before)
+        await broker_world.upload_law(self.world, self.broker, "tj", FORBIDS)
 
 
 @asynccontextmanager

@@ -17,20 +17,11 @@ from schemas.ids import Code, Role
 from tests.carrying import Carrier
 from tests.formed import compact, unb64
 from tests.paper import PaperLedger, trust_in
-from tests.world import LABEL, NOTICE, make_world
+from tests.world import LABEL, NOTICE, denying, make_world
 
 MEMBERS = ("kz/customs", "kz/focal-point", "uz/focal-point", "uz/police", "tj/police")
 SENDER = "kz/customs"
-HOLD = """
-[[condition]]
-id = "not-now"
-instrument = "Illustration"
-article = "3(1)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Not now."
-"""
+HOLD = denying("not-now", article="3(1)")
 
 
 @pytest.fixture(scope="module")

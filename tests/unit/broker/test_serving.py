@@ -19,8 +19,8 @@ from schemas.errors import Error
 from schemas.ids import Kid, Pattern
 from schemas.leaf import LeafType
 from schemas.statement import RevocationBody, SubscriptionBody
-from tests.broker_world import HandClock, running
-from tests.world import LABEL, NOTICE, make_world, put_law
+from tests.broker_world import HandClock, publish, running, upload_law
+from tests.world import LABEL, NOTICE, denying, make_world
 
 pytestmark = pytest.mark.anyio
 ALL = Pattern("*.*")
@@ -34,10 +34,6 @@ def anyio_backend():
 @pytest.fixture(scope="module")
 def world():
     return make_world(["kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point", "audit/court"])
-
-
-async def publish(broker, signed):
-    return await broker.serving.publish(signed.statement.notice_id, signed.envelope)
 
 
 async def page(broker, who, after=0, limit=50, topic=ALL):
@@ -213,16 +209,7 @@ async def test_recall_erases_and_is_never_blocked(tmp_path):
         assert fsck(broker.ledger, now_ms=broker.clock.ms).findings == ()
 
 
-DENY = """
-[[condition]]
-id = "uz-seizures-1"
-instrument = "Illustration"
-article = "12(2)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Not during the audit."
-"""
+DENY = denying("uz-seizures-1", article="12(2)")
 
 
 async def test_a_change_of_law_holds_and_releases(tmp_path):
@@ -230,17 +217,7 @@ async def test_a_change_of_law_holds_and_releases(tmp_path):
     async with running(world, tmp_path) as broker:
         before = world.envelope("kz/customs", ["uz/focal-point", "tj/focal-point"])
         assert isinstance(await publish(broker, before), Published)
-
-        async def law(conditions):
-            put_law(world, "uz", world.law("uz", conditions))
-            version = world.repository.version_of("uz-law")
-            files = world.repository.files
-            data = world.law("uz", conditions)
-            await broker.serving.upload_role(
-                "uz-law", files[f"{version}.uz-law.json"], {"uz/law.json": data}, version - 1
-            )
-
-        await law(DENY)
+        await upload_law(world, broker, "uz", DENY)
         answer = await publish(broker, world.envelope("kz/customs", ["uz/focal-point", "tj/focal-point"]))
         assert [(item.participant, item.why.condition) for item in answer.denied] == [
             ("uz/focal-point", "uz-seizures-1")
@@ -257,7 +234,7 @@ async def test_a_change_of_law_holds_and_releases(tmp_path):
         assert caught.value.code == "forbidden"
         assert len((await page(broker, "tj/focal-point"))[1]) == 1
         # A recall goes through although a holder is denied: it is held there, not refused.
-        await law("")
+        await upload_law(world, broker, "uz", "")
         cursor, deliveries = await page(broker, "uz/focal-point", cursor)
         assert [item.statement.notice_id for item in deliveries] == [before.statement.notice_id]
         assert await broker.serving.held("uz/focal-point") == []

@@ -20,9 +20,10 @@ from schemas.encoding import b64decode, b64encode, from_seconds
 from schemas.errors import Error
 from schemas.ids import Pattern
 from schemas.statement import SubscriptionBody
+from tests import broker_world
 from tests.broker_world import HandClock, running
 from tests.carrying import Carrier, root
-from tests.world import NOTICE, make_world, put_law, put_role
+from tests.world import NOTICE, denying, make_world, put_role
 
 pytestmark = pytest.mark.anyio
 ALL = Pattern("*.*")
@@ -36,16 +37,7 @@ MEMBERS = (
     "audit/court",
 )
 SENDER, OTHER, STRANGER = "kz/customs", "uz/focal-point", "tj/focal-point"
-DENY = """
-[[condition]]
-id = "uz-seizures-1"
-instrument = "Illustration"
-article = "12(2)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Not during the audit."
-"""
+DENY = denying("uz-seizures-1")
 
 
 @pytest.fixture
@@ -71,18 +63,14 @@ async def broker(world, tmp_path):
 
 
 async def publish(broker, signed):
-    answer = await broker.serving.publish(signed.statement.notice_id, signed.envelope)
+    answer = await broker_world.publish(broker, signed)
     if isinstance(answer, Published):
         await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
     return answer
 
 
 async def upload_law(world, broker, role, conditions):
-    data = world.law(role, conditions)
-    put_law(world, role, data)
-    version = world.repository.version_of(f"{role}-law")
-    metadata = world.repository.files[f"{version}.{role}-law.json"]
-    leaf = await broker.serving.upload_role(f"{role}-law", metadata, {f"{role}/law.json": data}, version - 1)
+    leaf = await broker_world.upload_law(world, broker, role, conditions)
     await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
     return leaf
 

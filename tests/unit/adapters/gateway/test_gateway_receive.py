@@ -18,7 +18,7 @@ from keys.seal import SealingKey
 from schemas.encoding import b64decode, b64encode
 from tests import gateway_world
 from tests.gateway_world import Wire, a_request, arrived, known, problem, scene, sent, until, upload
-from tests.world import make_world, put_law
+from tests.world import denying, make_world, put_law
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
 
@@ -249,16 +249,7 @@ def test_reading_goes_on_after_refusals_and_interruptions(tmp_path):
     asyncio.run(scenario())
 
 
-FORBIDS = """
-[[condition]]
-id = "no-seizures"
-instrument = "Act on Secrets"
-article = "12(3)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Seizures of others may not be kept here."
-"""
+FORBIDS = denying()
 
 
 def test_a_recall_of_what_is_denied_by_now_is_held_not_refused(tmp_path):

@@ -19,19 +19,10 @@ from schemas.encoding import b64encode
 from schemas.ids import LedgerIndex, matches, role_of
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
-from tests.world import LABEL, ORIGIN, make_world
+from tests.world import LABEL, ORIGIN, denying, make_world
 
 PEOPLE = ("kz/customs", "kz/focal-point", "uz/focal-point", "uz/police", "tj/focal-point", "tj/police", "tm/police")
-FORBIDS = """
-[[condition]]
-id = "no-seizures"
-instrument = "Act"
-article = "9"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Not here."
-"""
+FORBIDS = denying()
 PATTERNS = ("*.*", "*.seizures", "central-asia.*", "central-asia.seizures", "*.routes")
 
 

@@ -16,20 +16,10 @@ from schemas.ids import Pattern
 from schemas.notice import examples
 from tests import broker_world, gateway_world
 from tests.gateway_world import Wire, a_request, arrived, known, scene, sent, subscribed, until, upload
-from tests.world import make_world, put_law
+from tests.world import denying, make_world, put_law
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
-FORBIDS = """
-[[condition]]
-id = "no-seizures"
-instrument = "Act on Secrets"
-article = "12(3)"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Seizures of others may not be kept here."
-fr = "Les saisies d'autrui ne peuvent être conservées ici."
-"""
+FORBIDS = denying() + 'fr = "Les saisies d\'autrui ne peuvent être conservées ici."\n'
 
 
 def test_a_notice_is_published_delivered_opened_and_acknowledged(tmp_path):

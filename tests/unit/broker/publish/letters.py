@@ -3,6 +3,7 @@
 import orjson
 
 from broker.publish import Accepted, Refused
+from tests.world import denying
 
 MEMBERS = (
     "kz/customs",
@@ -14,16 +15,7 @@ MEMBERS = (
     "int/unodc/organisation",
 )
 SENDER, POINT, OTHER, BESIDE = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/police"
-DENY_SEIZURES = """
-[[condition]]
-id = "no-seizures"
-instrument = "Illustration"
-article = "7"
-effect = "deny"
-applies_to = { direction = "receive", kinds = ["seizure"] }
-[condition.explanation]
-en = "Not here."
-"""
+DENY_SEIZURES = denying(instrument="Illustration", article="7")
 
 
 def refused(outcome, code, pointer=None, *, definite=True):
