@@ -9,6 +9,7 @@ import io
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -73,7 +74,7 @@ def _copy(store: Path) -> bytes:
     with tempfile.TemporaryDirectory(dir=store.parent, prefix=".backup-") as beside:
         path = Path(beside, STORE)
         with (
-            closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as source,
+            closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as source,
             closing(sqlite3.connect(path)) as to,
         ):
             source.backup(to)
@@ -84,7 +85,7 @@ def _read(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = {name: archive.read(name) for name in archive.namelist() if name in _ALLOWED}
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError):
         files = {}
     if not {KEYS, ENROLLED, ROOT} <= files.keys():
         raise Error("The file is not a gateway's backup, or damaged.", problem="custody")
