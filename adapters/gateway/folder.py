@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from keys.custody import durable
+from keys.custody.errors import refuse_newer
 from schemas import encoding, ids
 from schemas.encoding import Members
 from schemas.errors import Error, FormError, MalformedError
@@ -44,10 +45,9 @@ class Enrolled:
         """Read `gateway.json`; raise `Error`."""
         try:
             value = encoding.parse(data)
-            version = value.get("v")
-            if isinstance(version, int) and version > VERSION:
-                raise Error("The folder was written by a newer version.", problem="newer-store")
+            refuse_newer(value, VERSION)
             m = Members(value, _MEMBERS)
+            m.fixed("v", VERSION)
             return cls(
                 m.matching("origin", ids.origin),
                 m.string("broker"),

@@ -269,8 +269,11 @@ def _tuned(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables in a new file; refuse one that is not ours or newer than this version, before it is changed."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise Error(f"{path.name} cannot be read ({error.sqlite_errorname}).", problem="configuration") from None
     if version > VERSION:
         raise Error("The gateway's store was written by a newer version.", problem="newer-store")
     if version == VERSION and application == APPLICATION:

@@ -23,14 +23,16 @@ from typing import Final
 import structlog
 
 from keys.custody import durable
+from keys.custody.errors import refuse_newer
 from schemas import ids, strict_json
 from schemas.encoding import Members, Time, b64encode, from_seconds
-from schemas.errors import Error, FormError
+from schemas.errors import Error, FormError, MalformedError, TooLargeError
 from schemas.ids import ParticipantId
 
 _LOG: Final = structlog.stdlib.get_logger()
 PREFIX: Final = "valise_"
 FILE: Final = "tokens.json"
+VERSION: Final = 1
 _TOKEN: Final = re.compile(r"valise_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _LABEL: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,80}")
 _ID: Final = re.compile(r"[0-9a-f]{12}")
@@ -141,7 +143,7 @@ class Tokens:
         return self._tokens
 
     def _write(self, tokens: tuple[Token, ...]) -> None:
-        data = json.dumps({"v": 1, "tokens": [_to_json(token) for token in tokens]}, ensure_ascii=False, indent=1)
+        data = json.dumps({"v": VERSION, "tokens": [_to_json(token) for token in tokens]}, ensure_ascii=False, indent=1)
         durable.write(self._path, data.encode())
         self._seen = None
 
@@ -167,10 +169,12 @@ def _to_json(token: Token) -> dict[str, str | None]:
 
 def _parse(data: bytes) -> tuple[Token, ...]:
     try:
-        m = Members(strict_json.parse(data), ("v", "tokens"))
-        m.fixed("v", 1)
+        value = strict_json.parse_object(data)
+        refuse_newer(value, VERSION)
+        m = Members(value, ("v", "tokens"))
+        m.fixed("v", VERSION)
         return tuple(_token(Members(item, _MEMBERS, f"/tokens/{n}")) for n, item in enumerate(m.items("tokens")))
-    except Error as error:
+    except (FormError, MalformedError, TooLargeError) as error:
         raise Error(
             f"The file of tokens is damaged: {error.detail}",
             pointer=error.pointer,

@@ -183,7 +183,13 @@ def test_opening_says_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "data", [b"{}", b"nonsense", b'{"v":1,"origin":"a b","broker":"x","gateway":"g","backup":true}']
+    "data",
+    [
+        b"{}",
+        b"nonsense",
+        b'{"v":1,"origin":"a b","broker":"x","gateway":"g","backup":true}',
+        b'{"v":0,"origin":"a.example","broker":"x","gateway":"g","backup":true}',
+    ],
 )
 def test_a_damaged_or_newer_folder_is_refused(data):
     with pytest.raises(Error) as raised:

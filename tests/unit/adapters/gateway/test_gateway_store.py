@@ -158,6 +158,10 @@ def test_a_newer_store_and_another_file_are_refused(tmp_path, cells):
     with pytest.raises(Error) as raised:
         Store(tmp_path / "other.db", cells)
     assert raised.value.code == "configuration"
+    (tmp_path / "no.db").write_bytes(b"no database" * 100)
+    with pytest.raises(Error) as raised:
+        Store(tmp_path / "no.db", cells)
+    assert raised.value.code == "configuration"
 
 
 def test_after_closing_nothing_is_accepted(tmp_path, cells):

@@ -150,7 +150,9 @@ def test_a_token_belongs_to_a_participant(tmp_path: Path, who: str) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda value: {"v": 2, "tokens": []},
+        lambda value: {"v": 0, "tokens": []},
+        lambda value: {"v": "2", "tokens": []},
+        lambda value: [],
         lambda value: {"v": 1},
         lambda value: {"v": 1, "tokens": {}},
         lambda value: {"v": 1, "tokens": [{**value["tokens"][0], "sha256": ""}]},
@@ -169,3 +171,10 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path, damage: object) -> None:
     with pytest.raises(Error) as caught:
         Tokens(tmp_path).owner(text)
     assert caught.value.code == "configuration"
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"v":2,"tokens":[],"groups":[]}')
+    with pytest.raises(Error) as caught:
+        Tokens(tmp_path).list()
+    assert caught.value.code == "newer-store"
