@@ -35,7 +35,8 @@ NOTE_LIMIT: Final = 128 << 10
 TILE_LIMIT: Final = 256 * (2 + 65_535)
 FILE_LIMIT: Final = 8 << 20
 MOST_RETRY_AFTER: Final = 300.0
-_AWAY: Final = frozenset({408, 429, 500, 502, 503, 504, 507})
+_AWAY: Final = frozenset({408, 429})
+"""Statuses below 500 that say as little about the call as those above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ def _problem(headers: Mapping[str, str], data: bytes) -> dict[str, Json] | None:
 def _date(text: str | None) -> int | None:
     try:
         return None if text is None else int(parsedate_to_datetime(text).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

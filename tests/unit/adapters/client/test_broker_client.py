@@ -135,7 +135,10 @@ def test_the_log_is_read_as_it_is_served():
         Canned(body=b"note", headers={"Date": "Tue, 24 Nov 2026 00:00:00 GMT"}), lambda client: client.checkpoint()
     )
     assert (served.note, served.date) == (b"note", 1795478400)
-    for date in ({}, {"Date": "yesterday"}):
+    beyond = (
+        {"Date": f"Mon, 01 Jan {year} 00:00:00 {zone}"} for year, zone in (("9" * 20, "GMT"), (2026, "+" + "9" * 17))
+    )
+    for date in ({}, {"Date": "yesterday"}, *beyond):
         assert call(Canned(body=b"note", headers=date), lambda client: client.checkpoint()).date is None
     bundle = encode_bundle([b"a", b"b"])
     canned = Canned(body=bundle)
