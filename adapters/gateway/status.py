@@ -30,7 +30,6 @@ class State(StrEnum):
 
 
 WAITING = (State.KEPT, State.SEALED)
-PUBLISHED = (State.PUBLISHED, State.RECALLED, State.CORRECTED)
 
 
 class Via(StrEnum):
@@ -82,17 +81,17 @@ class Denial:
     def from_json(cls, value: Json) -> "Denial":
         """Read a denial as `to_json` and the broker write it; what is no text reads as empty."""
         m = value if isinstance(value, dict) else {}
+        text = {k: v for k, v in m.items() if isinstance(v, str)}
         reason = m.get("reason")
-        state = m.get("state")
         return cls(
-            participant=ParticipantId(str(m.get("participant", ""))),
-            condition=Code(str(m.get("condition", ""))),
-            layer=str(m.get("layer", "")),
-            state=Role(state) if isinstance(state, str) else None,
-            instrument=str(m.get("instrument", "")),
-            article=str(m.get("article", "")),
+            participant=ParticipantId(text.get("participant", "")),
+            condition=Code(text.get("condition", "")),
+            layer=text.get("layer", ""),
+            state=Role(text["state"]) if "state" in text else None,
+            instrument=text.get("instrument", ""),
+            article=text.get("article", ""),
             reason={k: v for k, v in reason.items() if isinstance(v, str)} if isinstance(reason, dict) else {},
-            evaluated_by=str(m.get("evaluated_by", "")),
+            evaluated_by=text.get("evaluated_by", ""),
         )
 
     def to_json(self) -> dict[str, Json]:

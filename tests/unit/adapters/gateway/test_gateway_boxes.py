@@ -407,6 +407,9 @@ def test_alarms_begin_go_on_end_and_begin_again(store):
 )
 def test_whatever_a_broker_says_of_a_denial_is_read(value):
     assert isinstance(Denial.from_json(value), Denial)
+    odd = dict.fromkeys(DENIAL.to_json(), value)
+    if not isinstance(value, (str, dict)):
+        assert Denial.from_json(odd) == Denial("", "", "", None, "", "", {}, "")
 
 
 def test_a_denial_and_a_trouble_come_back_as_they_were():
