@@ -2,15 +2,16 @@
 
 import asyncio
 import shutil
-import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final, Self
 
 import typer
 
-from adapters.cli.terminal import terminal
+from adapters.cli.terminal import Terminal, terminal
 from adapters.demo import report
 from adapters.demo.ceremony import new_stage
 from adapters.demo.rows import choose
@@ -40,9 +41,9 @@ def demo(
         raise Error("The folder is not empty.", problem="configuration", hint="Give --state a new folder.")
     folder = Path(tempfile.mkdtemp(prefix="valise-demo-")) if state is None else state.absolute()
     where = terminal()
-    where.say("This is a demonstration: its keys count nowhere else, its laws are illustrations.\n")
-    with _Bar(shown=not where.as_json and sys.stderr.isatty()) as bar:
-        scenario = Scenario(new_stage(folder), chosen, Progress(lambda text: where.say(f"• {text}"), bar.moved))
+    where.say("A demonstration: its keys count nowhere else, its laws are illustrations.\n")
+    with _Bar(where) as bar:
+        scenario = Scenario(new_stage(folder), chosen, Progress(where.step, bar.moved))
         try:
             outcome = asyncio.run(scenario.run(keep=keep))
         except BaseException:
@@ -59,24 +60,24 @@ def demo(
 
 
 class _Bar:
-    """A bar of arrived notices, on a terminal only."""
+    """A bar of arrived notices, from the first of them to the last."""
 
-    def __init__(self, *, shown: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Bars
-
-        columns = (TextColumn("  arrived"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bars = Bars(*columns, console=Console(stderr=True), transient=True, disable=not shown)
-        self._task = self._bars.add_task("arrived", total=None, visible=False)
+    def __init__(self, where: Terminal) -> None:
+        self._where = where
+        self._shown = ExitStack()
+        self._told: Callable[[int], None] | None = None
 
     def __enter__(self) -> Self:
-        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bars.stop()
+        self._shown.close()
 
     def moved(self, done: int, of: int) -> None:
         """Show how many notices have arrived, of how many."""
-        self._bars.update(self._task, completed=done, total=of, visible=done < of)
+        if self._told is None and done < of:
+            self._told = self._shown.enter_context(self._where.progress("  arrived", of))
+        if self._told is not None:
+            self._told(done)
+        if done >= of:
+            self._shown.close()

@@ -28,7 +28,6 @@ class Service:
 
     def __init__(self, name: str, arguments: Sequence[str], *, log: Path, address_file: Path) -> None:
         self.name = name
-        self.starts = 0
         self.address = ""
         self._arguments = list(arguments)
         self._log = log
@@ -42,13 +41,12 @@ class Service:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - one short fork, our own program
                 [*_COMMAND, *self._arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
             )
-        self.starts += 1
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 raise DemoError(f"{self.name} ended with code {self._process.returncode}.", hint=f"See {self._log}.")
             if self._address_file.exists():
-                self.address = _http(self._address_file.read_text().strip())
+                self.address = self._address_file.read_text().strip()
                 return
             await asyncio.sleep(0.02)
         raise DemoError(f"{self.name} did not start within {START_SECONDS} s.", hint=f"See {self._log}.")
@@ -87,7 +85,3 @@ async def command(arguments: Sequence[str], *, log: Path) -> bytes:
     if process.returncode != 0:
         raise DemoError(f"`valise {' '.join(arguments[:2])}` ended with {process.returncode}.", hint=f"See {log}.")
     return output
-
-
-def _http(address: str) -> str:
-    return address if address.startswith("http") else f"http://{address}"

@@ -1,16 +1,19 @@
 """What the demonstration shows at its end: a table of what happened, and what to try next."""
 
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from adapters.demo.scenario import READERS, Outcome
+from adapters.cli.terminal import clean
+from adapters.demo.scenario import Outcome
 from schemas.notice import parse_notice, summary
 
 
@@ -39,15 +42,19 @@ def show(outcome: Outcome, folder: Path | None, running: Running | None) -> None
 
 
 def _table(outcome: Outcome) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="What happened", title_justify="left", pad_edge=False, show_header=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title="What happened",
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        show_header=False,
+    )
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    readers = len(READERS)
     table.add_row("Rows", f"{outcome.rows_read} read, {outcome.rows_imported} imported, {outcome.rows_refused} refused")
-    table.add_row("", Text(outcome.rows_origin, style="dim"))
-    table.add_row(
-        "Published", f"{outcome.notices_published} notices, each sealed to {readers} recipients and its sender"
-    )
+    table.add_row("", Text(clean(outcome.rows_origin), style="dim"))
+    table.add_row("Published", f"{outcome.notices_published} notices, each sealed to its recipients and its sender")
     table.add_row("Delivered", f"{outcome.notices_delivered}, opened {outcome.notices_opened}, "
                   f"acknowledged {outcome.notices_acknowledged}")  # fmt: skip
     if outcome.sample:
@@ -71,21 +78,28 @@ def _table(outcome: Outcome) -> Table:
 
 def _sample(outcome: Outcome) -> Text:
     item = outcome.sample
-    text = Text(f"{item['sender']}  {item['topic']}  ", style="dim")
     content = dict(item["notice"] or {})
-    text.append(summary(parse_notice(content["kind"], content, known_codes=False)), style="none")
-    return text
+    about = summary(parse_notice(content["kind"], content, known_codes=False))
+    return Text.assemble((f"{item['sender']}  {item['topic']}  ", "dim"), clean(about))
 
 
 def _verdict(text: str, good: bool) -> Text:
     return Text(("✓ " if good else "✗ ") + text, style="green" if good else "bold red")
 
 
+def _program() -> str:
+    """Return what starts this program, also where the environment's folder is not on the path."""
+    if shutil.which("valise"):
+        return "valise"
+    path, here = Path(sys.executable).with_name("valise"), Path.cwd()
+    return quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
 def _next(outcome: Outcome, folder: Path | None, running: Running | None) -> Iterator[tuple[str, str]]:
     if running is not None:
         gateway = running.addresses["gateway-tj"]
         yield (
-            f"valise inbox list --gateway {gateway} --token-file {folder}/token-tj-focal-point",
+            f"{_program()} inbox list --gateway {gateway} --token-file {quote(f'{folder}/token-tj-focal-point')}",
             "what the focal point of Tajikistan has received",
         )
         yield f"curl -s {running.addresses['broker']}/v1/log/checkpoint", "the newest signed checkpoint of the log"
@@ -94,7 +108,7 @@ def _next(outcome: Outcome, folder: Path | None, running: Running | None) -> Ite
         yield "make demo ARGS='--data FILE.csv --rows 2000'", "your own file with the same columns"
     if folder is not None:
         yield (
-            f'valise audit check {outcome.evidence_file} --root-fingerprint "{outcome.fingerprint}"',
+            f'{_program()} audit check {quote(outcome.evidence_file)} --root-fingerprint "{outcome.fingerprint}"',
             "the evidence for one notice, offline",
         )
     if running is not None:

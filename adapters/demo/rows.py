@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,6 @@ class Rows:
     data: bytes
     name: str
     origin: str
-    real: bool
 
 
 def choose(file: Path | None, count: int | None) -> Rows:
@@ -32,21 +32,24 @@ def choose(file: Path | None, count: int | None) -> Rows:
     if file is not None:
         if not file.is_file():
             raise Error("There is no such file.", problem="import", hint="Give --data a CSV file, plain or .gz.")
-        return _rows(file, count, f"rows of {file.name}", real=True)
+        return _rows(file, count, f"rows of {file.name}")
     if _PUBLISHED.is_file():
-        return _rows(_PUBLISHED, count or ROWS, "real seizures that States reported to UNODC, 2011-2014", real=True)
+        return _rows(_PUBLISHED, count or ROWS, "real seizures that States reported to UNODC, 2011-2014")
     origin = "made-up rows: the published seizures are not beside this checkout"
-    return _rows(_MADE_UP, count or ROWS, origin, real=False)
+    return _rows(_MADE_UP, count or ROWS, origin)
 
 
-def _rows(file: Path, count: int | None, origin: str, *, real: bool) -> Rows:
+def _rows(file: Path, count: int | None, origin: str) -> Rows:
     data = file.read_bytes()
     if count is None:
-        return Rows(data, file.name, origin, real)
-    if file.suffix == ".gz":
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
-            data = packed.read(LIMITS.import_file)
-    return Rows(_first(data, count), file.name.removesuffix(".gz"), origin, real)
+        return Rows(data, file.name, origin)
+    try:
+        if file.suffix == ".gz":
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as packed:
+                data = packed.read(LIMITS.import_file)
+        return Rows(_first(data, count), file.name.removesuffix(".gz"), origin)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error):
+        raise Error("The file's first rows cannot be read.", problem="import") from None
 
 
 def _first(data: bytes, count: int) -> bytes:

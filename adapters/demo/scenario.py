@@ -238,6 +238,10 @@ class Scenario:
         self._progress.say(
             f"Import: {out.rows_read} {self._rows.origin}; {out.rows_imported} accepted, {out.rows_refused} refused"
         )
+        if not report["notices"]:
+            raise DemoError(
+                "No row could be imported.", hint="Import the file with `valise import`: it says why, row by row."
+            )
         expected = len(report["notices"]) * len(READERS)
         await self._until(expected // 3, expected)
         await self._kill_broker()
@@ -279,7 +283,10 @@ class Scenario:
         while True:
             items, cursor = await agency.inbox(self._cursors[who])
             fresh = [item for item in items if item["act"] == "issue"]
-            self._seen[who] |= {item["id"] for item in fresh}
+            names = {item["id"] for item in fresh}
+            if len(names) < len(fresh) or names & self._seen[who]:
+                raise DemoError(f"{who} was given a notice twice.", hint=f"See {self._logs}.")
+            self._seen[who] |= names
             self._opened[who] |= {item["id"] for item in fresh if item["status"] == "opened"}
             if fresh:
                 seizures = [item for item in fresh if item["notice"] and item["notice"]["kind"] == "seizure"]
@@ -365,7 +372,7 @@ class Scenario:
         self._progress.say("Search: everything that the broker wrote, for a marker that stood in a notice")
         await self._marker_was_read(marker)
         metrics = (self.stage.broker / "metrics-address").read_text().strip()
-        async with aiohttp.ClientSession() as session, session.get(f"{_http(metrics)}/metrics") as response:
+        async with aiohttp.ClientSession() as session, session.get(f"{metrics}/metrics") as response:
             exposed = await response.read()
         hits, searched = await asyncio.to_thread(search.hits_in, self.stage.broker, marker)
         log = (self._logs / "broker.log").read_bytes()
@@ -381,7 +388,3 @@ class Scenario:
                 return
             if len(items) < PAGE:
                 raise DemoError("The marker did not arrive at its recipient.")
-
-
-def _http(address: str) -> str:
-    return address if address.startswith("http") else f"http://{address}"
