@@ -70,9 +70,9 @@ def pattern(text: str) -> Pattern:
     return Pattern(text)
 
 
-def matches(patterns: Pattern, where: str) -> bool:
+def matches(wanted: Pattern, where: str) -> bool:
     """Say whether a topic falls under a pattern."""
-    want_region, _, want_theme = patterns.partition(".")
+    want_region, _, want_theme = wanted.partition(".")
     region, _, theme = where.partition(".")
     return want_region in ("*", region) and want_theme in ("*", theme)
 
