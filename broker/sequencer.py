@@ -55,6 +55,9 @@ QUEUE: Final = 4096
 SIGN_EVERY_S: Final = 0.1
 TICK_S: Final = 0.25
 
+Listener = Callable[[frozenset[Kid] | None], None]
+"""Told of a newer checkpoint: the key ids that its new leaves have stanzas for, or None where it is anybody's business."""
+
 T = TypeVar("T")
 log = structlog.get_logger("broker")
 
@@ -180,7 +183,8 @@ class Sequencer:
         self._followed = True  # whether what the last leaves changed has taken effect
         self._ended = False  # read by the loop
         self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
+        self._announced = self.trust  # behind the last checkpoint that was announced
 
     # --- called from the event loop ---
 
@@ -206,7 +210,7 @@ class Sequencer:
         """Return the number of jobs that wait."""
         return self._jobs.qsize() + self._arrived.qsize()
 
-    def on_checkpoint(self, listener: Callable[[], None]) -> None:
+    def on_checkpoint(self, listener: Listener) -> None:
         """Call `listener` from the ledger thread whenever a newer checkpoint is out."""
         self._listeners.append(listener)
 
@@ -480,8 +484,16 @@ class Sequencer:
         self._sign_after = time.monotonic() + SIGN_EVERY_S
         self.signed_at = now_ms
         self.signed = SignedTree(note, size)
+        if self._followed:
+            self._announce()
+
+    def _announce(self) -> None:
+        # Where the trust has moved, keys may be new or gone, and what was held may be on offer again.
+        addressed = frozenset(self._view.addressed) if self._announced is self.trust else None
+        self._announced = self.trust
+        self._view.addressed = set()
         for listener in self._listeners:
-            listener()
+            listener(addressed)
 
     def _fail(self, error: Error) -> None:
         self.failure = error.code

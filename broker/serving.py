@@ -57,7 +57,7 @@ class Serving:
         self._view = view
         self._clock = clock
         self._reader: ViewReader | None = None
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting: dict[asyncio.Event, frozenset[Kid] | None] = {}  # whose keys each waits for; None: anybody's
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarms: dict[str, int] = {}
         self._stopping = False
@@ -121,12 +121,15 @@ class Serving:
 
     # Waiting
 
-    async def wait_checkpoint(self, size_above: int, seconds: float) -> None:
-        """Return when a checkpoint of more than `size_above` leaves is out, the time is over, or the service stops."""
+    async def wait_checkpoint(self, size_above: int, seconds: float, caller: ParticipantId | None = None) -> None:
+        """Return when a checkpoint of more than `size_above` leaves is out, the time is over, or the service stops.
+
+        A caller is not woken by leaves that cannot be its business.
+        """
         if self.note_size > size_above or self._stopping:
             return
         event = asyncio.Event()
-        self._waiting.add(event)
+        self._waiting[event] = None if caller is None else self._kids(caller, self.trust)
         try:
             async with asyncio.timeout(seconds):
                 while self.note_size <= size_above and not self._stopping:
@@ -135,16 +138,17 @@ class Serving:
         except TimeoutError:
             return
         finally:
-            self._waiting.discard(event)
+            del self._waiting[event]
 
-    def _announce(self) -> None:
+    def _announce(self, addressed: frozenset[Kid] | None = None) -> None:
         """Wake the loop; called by the ledger thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake)
+            self._loop.call_soon_threadsafe(self._wake, addressed)
 
-    def _wake(self) -> None:
-        for event in self._waiting:
-            event.set()
+    def _wake(self, addressed: frozenset[Kid] | None = None) -> None:
+        for event, kids in self._waiting.items():
+            if addressed is None or kids is None or not kids.isdisjoint(addressed):
+                event.set()
 
     # Delivering
 

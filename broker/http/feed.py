@@ -99,7 +99,7 @@ async def _page(query: FeedQuery, caller: Authenticated, service: Service) -> Fe
     until = time.monotonic() + query.wait
     page = await service.feed(caller.participant, query.after, query.limit, topic)
     while not page.deliveries and (left := until - time.monotonic()) > 0:
-        await service.wait_checkpoint(page.size, left)
+        await service.wait_checkpoint(page.size, left, caller.participant)
         if service.note_size <= page.size:
             break  # the time is over, or the service stops
         # The wait may have outlived the caller's key: what is revoked meanwhile gets nothing more.

@@ -120,8 +120,11 @@ class Service(Protocol):
         """Publish one envelope."""
         ...
 
-    async def wait_checkpoint(self, size_above: int, seconds: float) -> None:
-        """Return when a checkpoint of more than `size_above` leaves is out, the time is over, or the service stops."""
+    async def wait_checkpoint(self, size_above: int, seconds: float, caller: ParticipantId | None = None) -> None:
+        """Return when a checkpoint of more than `size_above` leaves is out, the time is over, or the service stops.
+
+        A caller is not woken by leaves that cannot be its business.
+        """
         ...
 
     async def feed(self, caller: ParticipantId, after: int, limit: int, topic: Pattern) -> FeedPage:

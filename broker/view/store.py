@@ -62,6 +62,7 @@ class View(Statements, Feed, Log):
 
     Ownership: all is the ledger thread's. `state` and `position` are replaced once their transaction has committed, so
     another thread that reads them sees one that is. `skipped` counts by reason what did not count since the start.
+    `addressed` are the key ids that leaves have stanzas for, since whoever tells their owners took them last.
     """
 
     def __init__(self, path: Path, origin: Origin) -> None:
@@ -71,6 +72,7 @@ class View(Statements, Feed, Log):
         self._writes: Ledger | None = None
         self._kids: dict[Kid, int] = {}
         self.skipped: Counter[str] = Counter()
+        self.addressed: set[Kid] = set()
         self._load(origin)
 
     def _load(self, origin: Origin) -> None:
@@ -153,7 +155,7 @@ class View(Statements, Feed, Log):
         )
 
     def _apply(self, items: Sequence[tuple[int, Record, tuple[Kid, ...], Statement | None]]) -> list[Applied]:
-        batch = Batch(self._db)
+        batch, addressed = Batch(self._db), set[Kid]()
         state, position = self.state, self.position
         applied = []
         with explained():
@@ -164,6 +166,7 @@ class View(Statements, Feed, Log):
                     applied.append(Applied(at, None, counted.reason))
                     continue
                 batch.add(at, record, counted, kids)
+                addressed.update(kids)
                 state = counted.state
                 applied.append(Applied(at, counted.index, None))
         numbers = dict[Kid, int]()
@@ -174,6 +177,7 @@ class View(Statements, Feed, Log):
                 (position, state.size, state.directory, state.boundary, state.key_number, state.newest),
             )
         self._kids.update(numbers)
+        self.addressed |= addressed
         self.skipped.update(item.reason for item in applied if item.reason is not None)
         self.state, self.position = state, position
         return applied

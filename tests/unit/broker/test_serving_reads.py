@@ -21,7 +21,7 @@ from schemas.errors import Error
 from schemas.ids import Pattern
 from schemas.statement import SubscriptionBody
 from tests import broker_world
-from tests.broker_world import HandClock, running
+from tests.broker_world import HandClock, running, until
 from tests.carrying import Carrier, root
 from tests.world import NOTICE, denying, make_world, put_role
 
@@ -404,6 +404,27 @@ async def test_who_waits_is_woken_by_a_checkpoint_by_time_and_by_the_end(world, 
     await asyncio.wait_for(last, 5)
     await asyncio.wait_for(broker.serving.wait_checkpoint(99, 30), 5)
     assert not broker.serving._waiting
+
+
+async def test_who_waits_is_woken_by_what_may_be_its_business_only(world, broker):
+    serving = broker.serving
+    size = serving.note_size
+    waits = {who: asyncio.ensure_future(serving.wait_checkpoint(size, 30, who)) for who in (OTHER, STRANGER)}
+    await asyncio.sleep(0.01)
+    woken = []
+    real = serving._wake
+    serving._wake = lambda addressed=None: (woken.append(addressed), real(addressed))
+    await publish(broker, world.envelope(SENDER, [OTHER]))
+    await asyncio.wait_for(waits[OTHER], 5)
+    await publish(broker, world.open_envelope(SENDER, "subscribe", SubscriptionBody(SENDER, ("*.*",))))
+    await until(lambda: len(woken) == 2)
+    assert woken == [frozenset(world.people[who].sealing.kid for who in (SENDER, OTHER)), frozenset()]
+    assert not waits[STRANGER].done()
+    # New rules may release what was held, and new keys may have come: that is everybody's business.
+    await upload_law(world, broker, "uz", DENY)
+    await asyncio.wait_for(waits[STRANGER], 5)
+    # Whose business came out before it began to wait does not wait.
+    await asyncio.wait_for(serving.wait_checkpoint(size, 30, STRANGER), 1)
 
 
 async def test_figures_and_readiness(world, broker):
