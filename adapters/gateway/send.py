@@ -38,6 +38,7 @@ from keys.errors import UnknownKeyError
 from schemas.envelope import envelope_bytes
 from schemas.errors import Error
 from schemas.ids import NoticeId, Origin, ParticipantId
+from schemas.receipt import Refusal
 
 BATCH: Final = 100
 AT_ONCE: Final = 8
@@ -193,6 +194,9 @@ class Sender:
 
     async def _deliver(self, sealed: asyncio.Queue[list[Entry]]) -> None:
         while True:
+            if sealed.empty():
+                # A receipt that could not be recorded must not lie unseen until there is something more to send.
+                await self._recorded()
             entries = await sealed.get()
             at = 0
             while at < len(entries):
@@ -279,6 +283,11 @@ class Sender:
         while len(self._recording) > 4 * AT_ONCE or (self._recording and self._recording[0].done()):
             await self._recording.popleft()
 
+    async def _recorded(self) -> None:
+        """Wait until all receipts are on disk."""
+        while self._recording:
+            await self._recording.popleft()
+
     async def _note_published(self, publication: Publication, name: NoticeId) -> None:
         await self._store.write(lambda tx: outbox.mark_published(tx, (publication,)))
         self._outcomes.settled(name)
@@ -299,12 +308,14 @@ class Sender:
         parts = entry.parts
         assert parts is not None  # it was just sent
         network = await self._follower.wait()
+        denials = tuple(Denial.from_json(item) for item in error.denied)
         try:
-            token = check_refusal(error.refusal, network.directory.log, parts.statement).token
+            verified = check_refusal(error.refusal, network.directory.log, parts.statement)
+            _demand_same(verified.refusal, error.remote, denials)
         except AnswerError as odd:
             await self._odd(odd)
             return entry
-        denials = tuple(Denial.from_json(item) for item in error.denied)
+        token = verified.token
         trouble = Trouble.of(error, denials)
         if error.remote == "fork":
             await self._alarms.start("fork", error.detail, parts.statement)
@@ -367,6 +378,13 @@ class Sender:
         await self._store.write(end)
         self._outcomes.settled(entry.id)
         _log.warning("notice.refused", notice=entry.id, problem=trouble.code)
+
+
+def _demand_same(signed: Refusal, problem: str, denials: Sequence[Denial]) -> None:
+    """Demand that a problem document says what is signed: what follows from it rests on both. Raises `AnswerError`."""
+    said = [(item.participant, item.condition) for item in denials]
+    if signed.reason != problem or [(item.participant, item.condition) for item in signed.denied] != said:
+        raise AnswerError("The problem says something else than the refusal that is signed.")
 
 
 def _holders(tx: Transaction, participant: ParticipantId, entries: Sequence[Entry]) -> Holders:

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer
+from adapters.gateway import outbox
 from adapters.gateway.send import Backoff
 from adapters.gateway.status import State, Via
 from keys.sign import Ed25519Signer
@@ -65,16 +66,42 @@ def test_it_is_sent_again_unchanged_until_there_is_an_answer(tmp_path):
                 Answer(201, CIMultiDict(), b'{"receipt":"aaa.bbb.ccc"}'),
                 Answer(201, CIMultiDict(), b"{}"),
                 lambda request: refuse(made.world, request, "conflict", signer=other),
+                lambda request: _saying(refuse(made.world, request, "conflict"), type="urn:valise:problem:expired"),
+                lambda request: _saying(refuse(made.world, request, "denied", [READER]), denied=[]),
                 problem("unknown-key", 401),
             )
             status = await sent(made, SENDER, a_request(to=(READER,)))
             assert status.state is State.PUBLISHED
-            assert len(publishes.seen) == 11
+            assert len(publishes.seen) == 13
             assert len(set(publishes.bodies)) == 1
             assert status.attempts == 1  # the one that a person may want to know of
             (item,) = await arrived(made, READER)
             assert item.notice_id == status.id
             assert not {"not-publishing", "odd-answer", "not-accepted"} & set(made[SENDER]._alarms.on)
+
+    asyncio.run(scenario())
+
+
+def _saying(answer, **members):
+    """Return an answer whose problem says something else than the refusal that is signed."""
+    return Answer(answer.status, answer.headers, orjson.dumps({**orjson.loads(answer.body), **members}))
+
+
+def test_a_receipt_that_could_not_be_recorded_is_asked_for_again_without_anything_more_to_send(tmp_path, monkeypatch):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER) as made:
+            mark_published, failures = outbox.mark_published, [1]
+
+            def failing(tx, publications):
+                if failures:
+                    failures.pop()
+                    raise OSError(5, "Input/output error")
+                mark_published(tx, publications)
+
+            monkeypatch.setattr(outbox, "mark_published", failing)
+            status = await sent(made, SENDER, a_request(to=(READER,)))
+            assert (status.state, failures) == (State.PUBLISHED, [])
+            assert made[SENDER]._alarms.on["fault"] == f"send {SENDER}: OSError"
 
     asyncio.run(scenario())
 
