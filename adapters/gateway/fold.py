@@ -12,7 +12,7 @@ from typing import Final
 from adapters.gateway.state import LogState
 from keys import digests
 from keys.directory.directory import Directory, Moment
-from keys.envelope import verify_envelope
+from keys.envelope import check_clock, verify_envelope
 from schemas import ids
 from schemas.encoding import Time, b64decode
 from schemas.envelope import Envelope, envelope_bytes
@@ -134,6 +134,8 @@ class _Folding:
             raise Error("It is another deployment's.", problem="wrong-origin")
         moment = Moment(item.index, item.leaf.received_at)
         statement = verify_envelope(envelope, self._directory, moment=moment, revoked=self._revoked).statement
+        # What was said once cannot be brought again later, when it has been taken back.
+        check_clock(statement, item.leaf.received_at // 1000)
         body = statement.body
         if isinstance(body, SubscriptionBody):
             self._speaks_for(statement, body.participant)

@@ -79,6 +79,14 @@ def test_subscriptions_come_and_go(world, directory):
     assert fold(folded.state, [everything], directory, ORIGIN).state.subscriptions == {}
 
 
+def test_what_was_taken_back_cannot_be_brought_again_a_month_later(world, directory):
+    once = subscribe(world, "uz/police", "*.*")
+    folded = fold(LogState(), [once, subscribe(world, "uz/police", "*.*", act="unsubscribe")], directory, ORIGIN)
+    late = replace(once.leaf, received_at=once.leaf.received_at + 30 * 24 * 3600 * 1000)
+    again = fold(folded.state, [replace(once, leaf=late, index=LedgerIndex(99))], directory, ORIGIN)
+    assert (again.state.subscriptions, len(again.odd)) == ({}, 1)
+
+
 def test_a_revocation_counts_from_its_leaf_and_once(world, directory):
     kid = world.people["uz/police"].sealing.kid
     body = RevocationBody("uz/police", (kid,), Code("lost"))
