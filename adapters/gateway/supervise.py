@@ -51,7 +51,7 @@ class Loops:
                 await work()
             except Exception as error:  # noqa: BLE001 -- a loop that ended would lose what waits; an alarm says so
                 # Not the values: a traceback with locals would put notices and keys into the log.
-                _log.error("loop.failed", loop=name, error=_named(error), where=_where(error))
+                _log.error("loop.failed", loop=name, error=type(_first(error)).__name__, where=_where(error))
                 if not self._store.full:  # which shows in readiness, and goes by itself
                     await self._fault(name, error)
                 await asyncio.sleep(backoff.after())
@@ -65,16 +65,18 @@ class Loops:
             _log.warning("alarm.not_kept", loop=name)
 
 
+def _first(error: BaseException) -> BaseException:
+    """Return the first failure of a group."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
 def _named(error: BaseException) -> str:
     """Return what went wrong without what it went wrong with: an alarm is shown to many."""
-    if isinstance(error, BaseExceptionGroup):
-        return _named(error.exceptions[0])
-    return error.detail if isinstance(error, Error) else type(error).__name__
+    first = _first(error)
+    return first.detail if isinstance(first, Error) else type(first).__name__
 
 
-def _where(error: BaseException) -> str:
-    """Return the innermost places of a failure, as file:line."""
-    if isinstance(error, BaseExceptionGroup):
-        return _where(error.exceptions[0])
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+def _where(error: BaseException) -> list[str]:
+    """Return the innermost places of a failure, as file:line, in a form that the log does not withhold."""
+    frames = traceback.extract_tb(_first(error).__traceback__)[-4:]
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames)]

@@ -1,6 +1,7 @@
 """The gateway as a whole: what it says of itself, whom it serves, and what becomes of a loop that fails."""
 
 import asyncio
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -112,6 +113,7 @@ def test_a_loop_that_fails_begins_again_and_says_where_without_values(tmp_path, 
     asyncio.run(scenario())
     printed = capsys.readouterr().out
     assert "loop.failed" in printed
+    assert re.search(r"ZeroDivisionError.*'test_gateway_service\.py:[0-9]+', 'send\.py:[0-9]+'", printed)
     assert "secret text" not in printed
 
 
