@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from adapters.gateway import enrol, identity
+from adapters.gateway import enrol, identity, outbox
 from adapters.gateway.enrol import init_gateway
 from adapters.gateway.folder import Enrolled, Folder
 from adapters.gateway.service import Gateway, GatewayOptions, examine
@@ -99,6 +99,9 @@ def test_fifteen_minutes(tmp_path):
             assert found[f"practice {WHO}"] == "ok"
             again = await gateway.practise(WHO)
             assert (again.notice_id, again.created) == (practice.id, False)
+            await gateway.store.write(partial(outbox.mark_erased, notice_id=practice.notice_id, reason="expired"))
+            assert (await gateway.status(WHO, practice.id)).state is State.EXPIRED
+            assert checks(await gateway.doctor())[f"practice {WHO}"] == "ok"
             await gateway.stop()
 
     asyncio.run(scenario())
