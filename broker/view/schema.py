@@ -2,7 +2,7 @@
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x56414C56  # "VALV"
 
 NO_BODY: Final = 0
@@ -24,8 +24,6 @@ TABLES: Final = (
     "CREATE INDEX statements_by_digest ON statements (substr(digest, 1, 8))",
     "CREATE INDEX statements_by_role ON statements (role, idx)",
     "CREATE INDEX statements_by_ref ON statements (ref, idx) WHERE ref IS NOT NULL",
-    "CREATE INDEX statements_by_thread ON statements (thread, idx) WHERE ref IS NOT NULL",
-    "CREATE INDEX statements_recalling ON statements (ref) WHERE act = 'recall'",
     f"CREATE INDEX statements_by_expiry ON statements (expires_at) WHERE state = {BODY}",
     "CREATE TABLE kids (id INTEGER PRIMARY KEY, kid TEXT NOT NULL UNIQUE)",
     "CREATE TABLE stanzas (kid INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (kid, idx)) WITHOUT ROWID",

@@ -115,13 +115,6 @@ class Statements(Query):
             for row in self._all(f"SELECT {ROW} FROM statements WHERE ref = ? ORDER BY idx", pack_id(notice_id))
         ]
 
-    def thread(self, notice_id: NoticeId) -> list[StatementRow]:
-        """Return a thread's statements, its first notice among them, in the ledger's order."""
-        packed = pack_id(notice_id)
-        query = f"""SELECT {ROW} FROM statements WHERE notice_id = ? AND thread = notice_id
-            UNION SELECT {ROW} FROM statements WHERE thread = ? AND ref IS NOT NULL ORDER BY idx"""
-        return [statement_row(row) for row in self._all(query, packed, packed)]
-
     def expiring(self, now: Time, limit: int) -> list[NoticeId]:
         """Return at most `limit` notices whose body is there and whose `expires_at` lies before a time, oldest first."""
         query = f"SELECT notice_id FROM statements WHERE state = {BODY} AND expires_at < ? ORDER BY expires_at LIMIT ?"

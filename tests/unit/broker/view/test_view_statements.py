@@ -106,7 +106,7 @@ def test_holders_are_those_of_the_notice_and_of_its_grants(broker, maker, made, 
     assert asked.holders(id_of(open_act)) == frozenset()
 
 
-def test_threads_and_answers(broker, maker, view):
+def test_answers(broker, maker, view):
     first, other = maker.notice(), maker.notice()
     root = id_of(first)
     second = maker.notice("correct", ref=root, thread=root)
@@ -116,8 +116,6 @@ def test_threads_and_answers(broker, maker, view):
     assert [row.notice_id for row in asked.children(root)] == [id_of(second)]
     assert [row.notice_id for row in asked.children(id_of(second))] == [id_of(third)]
     assert asked.children(id_of(third)) == []
-    assert [row.index for row in asked.thread(root)] == [0, 1, 3]
-    assert asked.thread(id_of(second)) == []
 
 
 def test_notices_expire_oldest_first_and_once(broker, maker, view):
