@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from schemas.errors import Error, TooLargeError
 from schemas.limits import LIMITS
@@ -74,6 +74,3 @@ def _check_type(kind: str | None, types: Sequence[str]) -> None:
             hint=f"Send {types[0]} without compression.",
             problem="unsupported-media-type",
         )
-
-
-__all__ = ["JSON", "SECONDS", "TABLES", "UPLOAD_SECONDS", "ClientDisconnect", "read"]

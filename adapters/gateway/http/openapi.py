@@ -147,11 +147,6 @@ def answer(model: type[BaseModel], description: str, *, headers: Mapping[str, st
     return {"description": description, "content": content, **_headers(headers or {})}
 
 
-def text(media_type: str, description: str, example: str) -> Node:
-    """Return a response that is text."""
-    return {"description": description, "content": {media_type: {"schema": {"type": "string"}, "example": example}}}
-
-
 def responses(success: Mapping[int, Node], *codes: str) -> dict[int | str, Node]:
     """Return an operation's responses: what it answers, and one response a status for the problems that it may meet."""
     by_status: dict[int, list[str]] = {}
