@@ -37,10 +37,6 @@ class Source(Protocol):
         """Return the `.tlog-proof` of a statement's leaf."""
         ...
 
-    async def notice(self, notice_id: NoticeId, sign: Sign) -> bytes:
-        """Return the caller's delivery of a notice."""
-        ...
-
     async def audit(self, sign: Sign, *, after: int, limit: int = 100) -> AuditPage:
         """Return a page of signed statements."""
         ...
