@@ -145,6 +145,8 @@ def connect(url: str | None, token_file: Path | None, ca_file: Path | None = Non
             problem="configuration",
         )
     token = token_file.read_text(encoding="ascii", errors="replace").strip()
+    if not (token.isascii() and token.isprintable() and token):
+        raise Error("The file holds no token.", hint="It holds one line, valise_….", problem="configuration")
     return GatewayClient(exchange(url, ca_file), token)
 
 

@@ -77,14 +77,13 @@ def import_(
 
 def _follow(client: GatewayClient, wanted: set[str]) -> dict[str, Json]:
     """Wait until none of the notices waits any more, and return how many ended how."""
-    names, total = set(wanted), len(wanted)
+    total = len(wanted)
     with terminal().progress("Publishing", total) as told:
-        while wanted:
-            wanted &= _of_states(client, _WAITING)
-            told(total - len(wanted))
-            if wanted:
-                time.sleep(0.5)
-    others = {state: len(names & _of_states(client, (state,))) for state in _OTHERS}
+        # All of them each time: one that has to be sealed anew waits again.
+        while waiting := wanted & _of_states(client, _WAITING):
+            told(total - len(waiting))
+            time.sleep(0.5)
+    others = {state: len(wanted & _of_states(client, (state,))) for state in _OTHERS}
     found: dict[str, Json] = {"published": total - sum(others.values())}
     found.update({state: number for state, number in others.items() if number})
     return found

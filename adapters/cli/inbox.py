@@ -55,14 +55,14 @@ def list_(
 
 @app.command()
 def follow(
-    after: Annotated[int | None, typer.Option(min=0, help="Begin behind this cursor, not with the unread.")] = None,
+    after: Annotated[int | None, typer.Option(min=0, help="All that stands behind this cursor, read or not.")] = None,
     interval: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")] = 2,
     rounds: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
     gateway: GatewayUrl = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Print what is unread and then what arrives, one line each, until interrupted."""
+    """Print what is unread and what arrives, one line each, until interrupted."""
     client = connect(gateway, token_file, ca_file)
     cursor, unread = (0, True) if after is None else (after, False)
     terminal().say("Waiting for notices; Ctrl-C ends.")
@@ -72,7 +72,6 @@ def follow(
             line = f"{when(item['arrived_at'])}  {item['id']}  {item['sender']}  {item['topic']}"
             terminal().item(item, f"{line}  {headline(item['notice']) or item['reason'] or item['act']}")
         cursor = int(str(page["next"]))
-        unread = unread and len(items) == _PAGE
         if len(items) == _PAGE:
             continue
         if rounds is not None:

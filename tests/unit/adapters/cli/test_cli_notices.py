@@ -225,11 +225,21 @@ def test_alarms_are_told(by, monkeypatch):
     assert "warning: fork since s: Two roots." in result.stderr
 
 
-def test_following_goes_on_from_page_to_page(by, live, monkeypatch):
+def test_following_goes_on_from_page_to_page_and_comes_back_to_none(by, live, monkeypatch):
     monkeypatch.setattr(inbox, "_PAGE", 1)
-    monkeypatch.setattr(inbox.time, "sleep", lambda _: None)
     service = FakeService(tuple(live.gateway.participants))
-    names = [service.arrive(live.gateway.participants[0]) for _ in range(3)]
+    reader = live.gateway.participants[0]
+    read = service.arrive(reader)
+    names = [service.arrive(reader) for _ in range(3)]
+    late = service.arrive(reader)
+    asyncio.run(service.acknowledge(reader, (read, late)))
+
+    def slept(_seconds):
+        # What was printed is read meanwhile, and something new arrives.
+        asyncio.run(service.acknowledge(reader, tuple(names)))
+        names.append(service.arrive(reader))
+
+    monkeypatch.setattr(inbox.time, "sleep", slept)
     from adapters.gateway.http.api import create_api
 
     app = create_api(service, live.stored)
@@ -241,10 +251,11 @@ def test_following_goes_on_from_page_to_page(by, live, monkeypatch):
 
         return send
 
-    valise = by(live.gateway.participants[0])
+    valise = by(reader)
     monkeypatch.setattr(gateway_client, "exchange", carry)
-    lines = valise.run("inbox", "follow", "--rounds", "2", "--json").stdout.splitlines()
+    lines = valise.run("inbox", "follow", "--rounds", "3", "--json").stdout.splitlines()
     assert [json.loads(line)["id"] for line in lines] == names
+    assert len(names) == 5
 
 
 # The way there
@@ -263,6 +274,13 @@ def test_no_gateway_or_token_is_a_configuration(valise):
     ):
         refused = valise.refused("inbox", "list", "--gateway", url, "--token-file", "token.pass")
         assert refused["type"] == "urn:valise:problem:configuration", url
+
+
+@pytest.mark.parametrize("text", ["", "\n", "valise_a\nvalise_b", "{\r}", "valise_\u00e9"])
+def test_a_file_that_holds_no_token(valise, text):
+    Path("token.pass").write_text(text, encoding="utf-8")
+    refused = valise.refused("inbox", "list", "--gateway", "http://127.0.0.1:1", "--token-file", "token.pass")
+    assert (refused["exit_code"], refused["type"]) == (78, "urn:valise:problem:configuration")
 
 
 def test_a_gateway_that_is_away(valise, monkeypatch):
