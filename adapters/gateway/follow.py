@@ -77,11 +77,10 @@ class NotEnrolledError(Error):
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Whose gateway this is: its participants' key ids, its name, and key ids of theirs that others made and we know."""
+    """Whose gateway this is: the key ids of its participants that are here, and its name."""
 
     kids: dict[ParticipantId, frozenset[Kid]]
     gateway: Code
-    known: frozenset[Kid] = frozenset()
 
 
 class _History:
@@ -364,7 +363,7 @@ class Follower:
             participant = directory.participant(who)
             for record in () if participant is None else participant.keys:
                 elsewhere = not isinstance(record, SealingRecord) and record.gateway != self._ours.gateway
-                unknown = set(record.kids) - kids - self._ours.known
+                unknown = set(record.kids) - kids
                 if unknown and not (elsewhere and record.life.closed_at is not None):
                     found |= unknown
         return found

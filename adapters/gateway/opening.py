@@ -142,7 +142,7 @@ class Opener:
             statement.act,
             statement.topic,
             statement.label,
-            parties[statement.sender],
+            parties[statement.sender],  # its keys were found, so the directory has it, whatever became of its State
             parties[self.identity.participant],
         )
         return decide(facts, self.network.rules, evaluator=RECIPIENT)

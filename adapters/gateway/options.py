@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.status import State
-from schemas.ids import Kid, ParticipantId
+from schemas.ids import ParticipantId
 
 
 def _now_ms() -> int:
@@ -20,8 +20,7 @@ class GatewayOptions:
 
     `broker` replaces the kit's address; `ca_file` is what its certificate is held against; `defaults` complete the
     labels of a participant's notices; `acknowledge_seconds` is the least time between two acknowledgements to one
-    sender; `known_keys` are keys of the own participants that another gateway made; `practice_notice` sends one to the
-    focal point after enrolment.
+    sender; `practice_notice` sends one to the focal point after enrolment.
     """
 
     folder: Path
@@ -31,7 +30,6 @@ class GatewayOptions:
     poll_seconds: float = 2
     acknowledge_seconds: float = 10
     connections: int = 32
-    known_keys: frozenset[Kid] = frozenset()
     practice_notice: bool = True
     now_ms: Callable[[], int] = _now_ms
 

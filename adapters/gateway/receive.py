@@ -2,7 +2,7 @@
 
 A page's items, the acknowledgements in it and the cursor behind it are one commit. Crash points: before it the page is
 fetched again, behind it the next one; an item that is there already is not put twice. The next page is fetched while
-this one is opened.
+this one is opened. One whose checkpoint cannot be admitted is fetched again too: what was served then may be wrong for ever.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from keys.log.note import VerifiedCheckpoint
 from schemas import ids
 from schemas.encoding import b64encode, from_seconds
 from schemas.errors import Error
-from schemas.ids import NoticeId, Origin, ParticipantId
+from schemas.ids import Origin, ParticipantId
 from schemas.strict_json import Json
 
 PAGE: Final = 100
@@ -54,7 +54,6 @@ class Receiver:
         alarms: Alarms,
         now_ms: Callable[[], int],
         in_thread: Callable[[Callable[[], Opened]], Awaitable[Opened]],
-        arrived: Callable[[ParticipantId], None],
     ) -> None:
         self._identity = identity
         self._participant = identity.participant
@@ -65,7 +64,6 @@ class Receiver:
         self._alarms = alarms
         self._now_ms = now_ms
         self._in_thread = in_thread
-        self._arrived = arrived
         self._heads = HeadMemory()
         self._backoff = Backoff()
 
@@ -78,14 +76,13 @@ class Receiver:
             while True:
                 page = await fetching
                 fetching = asyncio.create_task(self._fetch(page.next))
-                try:
-                    if page.deliveries or page.next > position:
-                        await self._take(page)
-                    position = page.next
-                except TooOldError:
-                    # The page waited so long that the log has gone far beyond it: it is to be had anew.
+                if (page.deliveries or page.next > position) and not await self._take(page):
                     fetching.cancel()
                     fetching = asyncio.create_task(self._fetch(position))
+                    continue
+                position = page.next
+                self._backoff.reset()
+                await self._alarms.end("not-receiving")
         finally:
             fetching.cancel()
 
@@ -97,8 +94,6 @@ class Receiver:
             except (BrokerAwayError, RefusedError, AnswerError) as error:
                 await self._not_read(error)
                 continue
-            self._backoff.reset()
-            await self._alarms.end("not-receiving")
             if page.next >= position:
                 return page
             await self._alarms.start("odd-answer", "The feed went back behind its own cursor.")
@@ -108,42 +103,43 @@ class Receiver:
         await self._alarms.start("not-receiving", error.detail)
         await asyncio.sleep(self._backoff.after(getattr(error, "retry_after", None)))
 
-    async def _take(self, page: Page) -> None:
-        """Open a page and keep what it holds."""
+    async def _take(self, page: Page) -> bool:
+        """Open a page and keep what it holds; say whether that could be done, or the page is to be had anew."""
         read, broken = read_page(page.deliveries)
         checkpoints = await self._admit(read)
+        if checkpoints is None:
+            return False
         network = await self._follower.wait()
         opener = Opener(self._identity, network, checkpoints, self._heads)
         opened = await self._in_thread(lambda: opener.open(read))
 
-        def keep(tx: Transaction) -> tuple[list[NoticeId], int]:
-            new = inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())
+        def keep(tx: Transaction) -> int:
+            inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())
             unknown = 0
             for item in opened.acknowledged:
                 for notice_id, digest in item.notices:
                     unknown += not outbox.mark_acknowledged(
                         tx, self._participant, item.by, notice_id, digest, at=item.at
                     )
-            return new, unknown
+            return unknown
 
         # The one commit point of a page.
-        new, unknown = await self._store.write(keep)
+        unknown = await self._store.write(keep)
         await self._tell(opened, broken, unknown)
-        if new:
-            self._arrived(self._participant)
+        return True
 
-    async def _admit(self, read: Sequence[Read]) -> dict[bytes, VerifiedCheckpoint]:
-        """Have the log followed up to the page's checkpoint; wait as long as that cannot be done."""
-        admitted: dict[bytes, VerifiedCheckpoint] = {}
-        for note in {item.delivery.inclusion.checkpoint for item in read}:
-            while note not in admitted:
-                try:
-                    admitted[note] = await self._follower.admit(note)
-                except TooOldError:
-                    raise
-                except Error as error:
-                    await self._not_read(error)
-        return admitted
+    async def _admit(self, read: Sequence[Read]) -> dict[bytes, VerifiedCheckpoint] | None:
+        """Have the log followed up to the page's checkpoint; wait a moment and return None where it cannot be."""
+        try:
+            return {
+                note: await self._follower.admit(note) for note in {item.delivery.inclusion.checkpoint for item in read}
+            }
+        except TooOldError:
+            # The page waited so long that the log has gone far beyond it: nothing is wrong.
+            return None
+        except Error as error:
+            await self._not_read(error)
+            return None
 
     async def _tell(self, opened: Opened, broken: Sequence[bytes], unknown: int) -> None:
         """Raise alarms about what must not happen."""

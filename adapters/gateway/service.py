@@ -83,7 +83,6 @@ class Gateway:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="gateway-seal")
         self._loops = Loops(store, self._alarms)
         self._senders: dict[ParticipantId, Sender] = {}
-        self._arrivals: dict[ParticipantId, asyncio.Event] = {}
         self._fetching: set[Future[bytes | None]] = set()
         self._client: BrokerClient | None = None
         self._follower: Follower | None = None
@@ -135,9 +134,7 @@ class Gateway:
             alarms=self._alarms,
             origin=origin,
             sign=first.signer(origin, self._now_ms),
-            ours=Ours(
-                {who: one.kids for who, one in self._identities.items()}, self.enrolled.gateway, options.known_keys
-            ),
+            ours=Ours({who: one.kids for who, one in self._identities.items()}, self.enrolled.gateway),
             now_ms=self._now_ms,
         )
         return client, follower
@@ -169,10 +166,8 @@ class Gateway:
             alarms=self._alarms,
             now_ms=self._now_ms,
             in_thread=self._in_thread,
-            arrived=self._arrived,
         )
         acknowledger = Acknowledger(who, self.store, self._now_ms, self.options.acknowledge_seconds, sender.wake)
-        self._arrivals[who] = asyncio.Event()
         self._loops.run(f"send {who}", sender.run)
         self._loops.run(f"receive {who}", receiver.run)
         self._loops.run(f"acknowledge {who}", acknowledger.run)
@@ -212,10 +207,6 @@ class Gateway:
                 _log.info("log.not_followed", problem=error.code)
                 await asyncio.sleep(backoff.after())
 
-    def _arrived(self, who: ParticipantId) -> None:
-        event, self._arrivals[who] = self._arrivals[who], asyncio.Event()
-        event.set()
-
     # Whom it serves
 
     @property
@@ -243,7 +234,7 @@ class Gateway:
         """
         at = self._now_ms()
         draft = drafting.issue(request, participant, self.defaults(participant), at=at)
-        key = _key(idempotency_key, request.model_dump_json(), "issue")
+        key = _key(idempotency_key, request, "issue")
         name = ids.new_notice_id(at)
 
         def work(tx: Transaction) -> Kept:
@@ -311,7 +302,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a recall of an own published notice and its corrections; raise `NotRecallableError`."""
-        key = _key(idempotency_key, request.model_dump_json(), f"recall {notice_id}")
+        key = _key(idempotency_key, request, f"recall {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -332,7 +323,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a correction of an own published notice; raise `FormError`, `NotRecallableError`."""
-        key = _key(idempotency_key, request.model_dump_json(), f"correct {notice_id}")
+        key = _key(idempotency_key, request, f"correct {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -412,15 +403,6 @@ class Gateway:
     async def inbox_item(self, participant: ParticipantId, notice_id: NoticeId) -> InboxItem | None:
         """Return one item."""
         return await self.store.read(partial(inbox.item, participant=participant, notice_id=notice_id))
-
-    async def wait_arrival(self, participant: ParticipantId, seconds: float) -> bool:
-        """Wait at most so long for something to arrive from now on; say whether something did."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._arrivals[participant].wait()
-        except TimeoutError:
-            return False
-        return True
 
     async def acknowledge(self, participant: ParticipantId, notices: tuple[NoticeId, ...]) -> list[NoticeId]:
         """Note that a person or system here has seen notices; their senders are told at the next interval.
@@ -564,7 +546,7 @@ async def examine(options: GatewayOptions, passphrase: bytes) -> tuple[Check, ..
         await gateway.stop()
 
 
-def _key(text: str | None, request: str, what: str) -> Key | None:
+def _key(text: str | None, request: NoticeRequest | CorrectionRequest | RecallRequest, what: str) -> Key | None:
     if text is None:
         return None
-    return Key(text, hashlib.sha256(f"{what}\n{request}".encode()).digest())
+    return Key(text, hashlib.sha256(f"{what}\n{request.model_dump_json()}".encode()).digest())

@@ -285,14 +285,20 @@ def test_obligations_of_the_law_stand_beside_what_was_opened(tmp_path):
     asyncio.run(scenario())
 
 
-def test_waiting_for_an_arrival(tmp_path):
+def test_a_page_with_a_checkpoint_that_never_was_is_fetched_anew(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:
-            assert not await made[READER].wait_arrival(READER, 0.05)
-            waiting = asyncio.create_task(made[READER].wait_arrival(READER, 10))
-            await asyncio.sleep(0)
-            await sent(made, SENDER, a_request(to=(READER,)))
-            assert await waiting
+            bent = [1]
+
+            def bend(delivery):
+                if bent:
+                    bent.pop()
+                    delivery["inclusion"]["checkpoint"] = _flip(delivery["inclusion"]["checkpoint"])
+
+            made.wire.after = _bent(bend)
+            status = await sent(made, SENDER, a_request(to=(READER,)))
+            (item,) = await arrived(made, READER)
+            assert (item.notice_id, item.state, bent) == (status.id, InboxState.OPENED, [])
 
     asyncio.run(scenario())
 
