@@ -12,7 +12,6 @@ from adapters.gateway.folder import Enrolled, Folder
 from adapters.gateway.request import LabelRequest, NoticeRequest
 from keys.custody.backup import make_backup
 from keys.custody.file import FileCustody
-from keys.custody.port import Custody
 from keys.directory.enrolment import Kit, eight_words, make_request
 from schemas.encoding import from_seconds
 from schemas.errors import Error
@@ -58,7 +57,7 @@ def init_gateway(
         _check_same(before, invited, place.root(), gateway)
     custody = FileCustody(place.keys, passphrase)
     own = identity.create(custody, invited.participant)
-    backup = None if backup_passphrase is None else _backup(custody, backup_passphrase)
+    backup = None if backup_passphrase is None else make_backup(custody, backup_passphrase)
     request = make_request(
         origin=invited.origin,
         participant=invited.participant,
@@ -78,10 +77,6 @@ def _check_same(before: Enrolled, invited: Kit, root: bytes, gateway: Code) -> N
         raise Error("This folder belongs to a gateway of another deployment.", problem="wrong-log")
     if before.gateway != gateway:
         raise Error("This folder's gateway has another name.", problem="configuration")
-
-
-def _backup(custody: Custody, passphrase: bytes) -> bytes:
-    return make_backup(custody, passphrase)
 
 
 def practice(focal_point: ParticipantId) -> NoticeRequest:
