@@ -62,9 +62,9 @@ async def run(
     store: Store,
     defaults: LabelDefaults,
     now_ms: Callable[[], int],
-    accepted: Callable[[int], None],
+    accepted: Callable[[], None],
 ) -> ImportReport:
-    """Import a file and say row by row what became of it; `accepted` is told after each commit how many rows it kept.
+    """Import a file and say row by row what became of it; `accepted` is called after each commit.
 
     Raises `TableError` or `TooLargeError` for the file as a whole, before anything is kept.
     """
@@ -78,7 +78,7 @@ async def run(
             kept = [item for item in chunk if item.number not in known]
         else:
             kept = await store.write(partial(_accept, participant=work.participant, file=file, rows=chunk, at=now_ms()))
-            accepted(len(kept))
+            accepted()
         count.imported += len(kept)
         count.known += len(chunk) - len(kept)
         if not work.dry_run:

@@ -343,7 +343,7 @@ class Gateway:
         """Import a table of seizures; raise `TableError`, `TooLargeError`, `StorageFullError`."""
         work = imports.Import(participant, data, name, dry_run, routes)
         return await imports.run(
-            work, self.store, self.defaults(participant), self._now_ms, lambda _: self._wake(participant)
+            work, self.store, self.defaults(participant), self._now_ms, partial(self._wake, participant)
         )
 
     # Subscriptions and keys
