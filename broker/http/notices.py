@@ -14,6 +14,8 @@ router = APIRouter()
 
 NoticeAddress = Annotated[str, Path(json_schema_extra={"pattern": openapi.NOTICE_ID["pattern"]})]
 
+# One address has another answer for each caller, and no cache knows by whom a request is signed.
+_OWN: Final = {"Cache-Control": "no-store"}
 _CODES: Final = (*openapi.CALLER, "not-found", "invalid-form")
 
 
@@ -46,7 +48,7 @@ async def notice(notice_id: NoticeAddress, caller: Caller, service: Served) -> R
     delivery = await service.delivery(caller.participant, notice_address(notice_id))
     if delivery is None:
         raise Error("There is no such notice, or nothing of it is for you.", problem="not-found")
-    return Response(delivery, media_type="application/json")
+    return Response(delivery, 200, _OWN, "application/json")
 
 
 @router.get(
@@ -65,4 +67,4 @@ async def proof(notice_id: NoticeAddress, caller: Caller, service: Served) -> Re
     text = await service.proof_text(caller.participant, notice_address(notice_id))
     if text is None:
         raise Error("There is no such notice, or nothing of it is for you.", problem="not-found")
-    return Response(text, media_type="text/plain")
+    return Response(text, 200, _OWN, "text/plain")

@@ -85,7 +85,9 @@ def test_a_delivery_and_its_proof(ask, service):
     service.answers |= {"delivery": b'{"statement":"x"}', "proof_text": b"c2sp.org/tlog-proof@v1\n"}
     answer = ask("GET", f"/v1/notices/{NOTICE}", by="kz/customs")
     assert (answer.status, answer.body) == (200, b'{"statement":"x"}')
+    assert answer.headers["cache-control"] == "no-store"
     answer = ask("GET", f"/v1/notices/{NOTICE}/proof", by="kz/customs")
+    assert answer.headers["cache-control"] == "no-store"
     assert (answer.status, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
     assert service.asked == [("delivery", "kz/customs", NOTICE), ("proof_text", "kz/customs", NOTICE)]
 
