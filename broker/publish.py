@@ -7,7 +7,7 @@ ledger thread makes durable. A seeded simulation can run it.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -30,8 +30,6 @@ from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from schemas.rules.verdict import Determination
 from schemas.statement import RevocationBody, Statement, SubscriptionBody
-
-EMPTY_ROOT: Final = digests.sha256(b"")
 
 
 class Row(Protocol):
@@ -270,8 +268,7 @@ def _check_gossip(statement: Statement, ledger: Published) -> None:
     seen = statement.checkpoint
     contradicts = seen.size > ledger.size
     if not contradicts:
-        expected = ledger.root(seen.size) if seen.size else EMPTY_ROOT
-        contradicts = b64decode(seen.root) != expected
+        contradicts = b64decode(seen.root) != ledger.root(seen.size)
     if contradicts:
         raise Error(
             "The checkpoint that the sender has verified is not of this log.", problem="fork", pointer="/checkpoint"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from broker.clock import Clock
+from broker.decisions import EVALUATOR
 from broker.deliver import Withheld, deliver
 from broker.housekeeping import Housekeeping, Uploaded
 from broker.http.service import (
@@ -313,7 +314,7 @@ class Serving:
             return None
         own = party if is_state(party.role) else None
         facts = Facts("audit", "audit", None, None, party, own)
-        if not decide(facts, self.trust.rules, evaluator="broker").permitted:
+        if not decide(facts, self.trust.rules, evaluator=EVALUATOR).permitted:
             return None
         return frozenset() if own is None else frozenset({party.role})
 
