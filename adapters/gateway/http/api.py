@@ -4,7 +4,6 @@ import json
 from functools import cache
 from typing import Final
 
-import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
@@ -17,7 +16,6 @@ from adapters.gateway.http.service import Service
 from adapters.gateway.tokens import Tokens
 from schemas.errors import Error
 
-_LOG: Final = structlog.get_logger("gateway")
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     notices.router,
     inbox.router,
@@ -101,8 +99,8 @@ async def _gone(_request: Request, _error: Exception) -> Response:
     return problems.response(Error("The body did not arrive.", problem="request-timeout"))
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    _LOG.error("request.failed", method=request.method, kind=type(error).__name__)
+async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    # `Edge` logs it when the framework has raised it again.
     return problems.response(Error("Something failed inside. It has been logged.", problem="internal"))
 
 

@@ -9,11 +9,14 @@ import warnings
 import pytest
 import structlog
 
+from adapters.gateway.http.api import create_api
 from adapters.gateway.http.edge import Edge, MetricsApp
 from adapters.gateway.service import Stats
 from adapters.gateway.status import State
 from adapters.gateway.telemetry import WITHHELD, Telemetry, configure_logging
+from adapters.gateway.tokens import Tokens
 from tests import asgi
+from tests.unit.adapters.gateway.http.fake import KZ, FakeService
 
 STATS = Stats(
     outbox={("kz/customs", State.PUBLISHED): 3},
@@ -137,3 +140,15 @@ def test_requests_are_counted_by_operation(log):
     assert 'valise_gateway_requests_total{operation="none",status="500"} 1.0' in text
     assert [line["event"] for line in log()] == ["request.failed", "request.failed"]
     assert "contents" not in json.dumps(log())
+
+
+def test_what_nobody_foresaw_is_logged_once(log, tmp_path):
+    service = FakeService()
+    service.failure = ZeroDivisionError("contents")
+    tokens = Tokens(tmp_path)
+    _, token = tokens.new(KZ, "test")
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv"}
+    app = Edge(create_api(service, tokens), Telemetry())
+    answer = asyncio.run(asgi.request(app, "POST", "/v1/imports", headers=headers))
+    assert (answer.status, answer.json()["type"]) == (500, "urn:valise:problem:internal")
+    assert [(line["event"], line["operation"]) for line in log()] == [("request.failed", "importTable")]
