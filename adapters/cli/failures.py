@@ -16,7 +16,6 @@ from schemas.problems import PROBLEMS, TYPE_PREFIX
 from schemas.strict_json import Json
 
 NO: Final = 1
-USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 _SYSEXITS: Final[dict[int, tuple[str, ...]]] = {
