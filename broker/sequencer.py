@@ -42,6 +42,7 @@ from broker.publish import (
 from broker.quota import Quota
 from broker.trust import Trust
 from broker.view.store import Applied, View
+from keys import digests
 from keys.directory.directory import Moment
 from keys.sign import Ed25519Signer
 from schemas.encoding import from_seconds
@@ -310,8 +311,12 @@ class Sequencer:
 
     def _call(self, job: _Call) -> None:
         try:
-            with _in_the_open():
+            try:
                 self._catch_up()  # what it appends must not come before what a failure left between ledger and view
+            except StorageFullError:
+                if self._changes_left():
+                    raise _open() from None
+                raise
             result = self._change(job.run)
         except Exception as error:  # noqa: BLE001 - it is the caller's to see
             _settle([(job.answer, error)])
@@ -344,8 +349,11 @@ class Sequencer:
         """Decide, append, apply, answer; return how many jobs were dealt with."""
         try:
             self.demand_sound()
-            with _in_the_open():
+            try:
                 self._catch_up()
+            except StorageFullError as full:
+                _settle([(job.answer, _open() if self._may_be_there(job.examined) else full) for job in jobs])
+                return len(jobs)
         except Error as error:
             _settle([(job.answer, error) for job in jobs])
             return len(jobs)
@@ -452,6 +460,24 @@ class Sequencer:
         if not self._followed:
             self._after_change()
 
+    def _left(self) -> list[Record]:
+        """Return what is in the ledger and not in the view, for a failure came between the two."""
+        position = self._view.position
+        return [record for _, record in self._ledger.read(position, self._ledger.length() - position)]
+
+    def _may_be_there(self, examined: Examined) -> bool:
+        """Say whether a statement is in the ledger already: then it is not for a full disk to say that nothing was kept."""
+        if examined.envelope is None:
+            return False
+        statement = examined.envelope.statement_bytes
+        known = self._view.known(digests.statement_digest(statement)) is not None
+        return known or any(record.document == statement for record in self._left())
+
+    def _changes_left(self) -> bool:
+        """Say whether what a failure left undone is more than statements: it may be what is asked for again."""
+        left = self._left()
+        return not left or any(record.proof is None for record in left)
+
     def _after_change(self) -> None:
         self._followed = False  # nothing is decided before all of this is done: a revocation may be what changed
         if self.alarm is None:
@@ -515,15 +541,6 @@ def _settle(answers: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
     loop = answers[0][0].get_loop() if answers else None
     if loop is not None and not loop.is_closed():
         loop.call_soon_threadsafe(deliver)
-
-
-@contextmanager
-def _in_the_open() -> Iterator[None]:
-    """Do what an earlier failure left undone: that is no time to say that nothing was accepted."""
-    try:
-        yield
-    except StorageFullError:
-        raise _open() from None
 
 
 def _open() -> OverloadedError:

@@ -176,14 +176,28 @@ async def test_an_upload_that_is_in_the_ledger_is_not_said_to_be_refused(world, 
 
 
 async def test_what_is_still_to_be_done_is_no_refusal_either(world, broker):
-    signed = letters(world, 1)
+    """The disk is full while the view should follow: only what is in the ledger already is left open."""
+    signed, other = letters(world, 2)
+    fail(broker.view, "apply", StorageFullError("Full."))
+    fail(broker.view, "catch_up", *[StorageFullError("Full.")] * 4)
+    assert outcomes(await publish_together(broker, [signed])) == ["unavailable"]
+    with pytest.raises(OverloadedError):
+        await publish(broker, signed)
+    for ask in (publish(broker, other), broker.sequencer.publish(other.statement.notice_id, b"{}")):
+        with pytest.raises(StorageFullError):
+            await ask
+    with pytest.raises(StorageFullError):
+        await broker.sequencer.call(lambda: None)
+    assert outcomes(await publish_together(broker, [signed, other])) == ["repeated", "created"]
+
+
+async def test_an_upload_that_the_view_could_not_follow_is_left_open(world, broker):
     fail(broker.view, "apply", StorageFullError("Full."))
     fail(broker.view, "catch_up", *[StorageFullError("Full.")] * 2)
-    assert outcomes(await publish_together(broker, signed)) == ["unavailable"]
-    for ask in (publish(broker, signed[0]), broker.sequencer.call(lambda: None)):
+    for ask in (upload_law(world, broker, "uz", DENY), broker.sequencer.call(lambda: None)):
         with pytest.raises(OverloadedError):
             await ask
-    assert outcomes(await publish_together(broker, signed)) == ["repeated"]
+    sound(broker)
 
 
 async def test_an_upload_that_nothing_was_kept_of_is_refused(world, broker):
