@@ -1,0 +1,1 @@
+"""The ledger on a Kafka cluster: topics, frames, connections. Nothing else imports `aiokafka` (design: ledger, kafka)."""
