@@ -8,9 +8,11 @@ does no I/O, reads no clock, and does not know what a leaf means.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from keys.errors import VerificationError
+
+T = TypeVar("T")
 
 HASH_SIZE: Final = 32
 EMPTY_ROOT: Final = sha256().digest()
@@ -40,7 +42,7 @@ def root_of(entries: Iterable[bytes]) -> bytes:
 
 def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
     """Return the root of the tree whose leaf hashes these are."""
-    return _levels(hashes)[-1][0] if hashes else EMPTY_ROOT
+    return tree(hashes)[-1][0] if hashes else EMPTY_ROOT
 
 
 def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
@@ -50,18 +52,19 @@ def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """
     if not 0 <= index < len(hashes):
         raise IndexError("The tree has no such leaf.")
-    return _path(_levels(hashes), index)
+    return path_in(tree(hashes), index)
 
 
 def all_inclusion_paths(hashes: Sequence[bytes]) -> tuple[bytes, list[tuple[bytes, ...]]]:
     """Return the root of these leaf hashes and the path of each, hashing each node once."""
     if not hashes:
         return EMPTY_ROOT, []
-    levels = _levels(hashes)
-    return levels[-1][0], [_path(levels, index) for index in range(len(hashes))]
+    levels = tree(hashes)
+    return levels[-1][0], [path_in(levels, index) for index in range(len(hashes))]
 
 
-def _levels(hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
+def tree(hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
+    """Return the levels of the tree over these leaf hashes, at least one: they, then each above, the root last."""
     # A last one without a sibling rises as it is: this gives RFC 6962's tree, whose left half is the largest power of 2.
     levels = [hashes]
     while len(hashes) > 1:
@@ -72,7 +75,8 @@ def _levels(hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
     return levels
 
 
-def _path(levels: list[Sequence[bytes]], index: int) -> tuple[bytes, ...]:
+def path_in(levels: Sequence[Sequence[T]], index: int) -> tuple[T, ...]:
+    """Return the path of a leaf in a tree's levels, or in what stands there in the place of their hashes."""
     siblings = ((level, index >> height ^ 1) for height, level in enumerate(levels[:-1]))
     return tuple(level[sibling] for level, sibling in siblings if sibling < len(level))
 
