@@ -17,6 +17,7 @@ from keys import digests
 from keys.directory.directory import Directory, Moment
 from keys.envelope import VerifiedEnvelope, check_clock, verify_envelope
 from keys.errors import VerificationError
+from keys.heads import HeadMemory
 from schemas.acts import Ref
 from schemas.encoding import b64decode, b64encode, from_seconds
 from schemas.envelope import Envelope
@@ -169,12 +170,22 @@ class Examined:
     directory: Directory
 
 
-def examine(data: bytes, notice_id: NoticeId | None, origin: Origin, trust: Trust, moment: Moment) -> Examined:
-    """Parse and verify one envelope. The dear part of publishing, and it may be done by any thread beforehand."""
+def examine(
+    data: bytes,
+    notice_id: NoticeId | None,
+    origin: Origin,
+    trust: Trust,
+    moment: Moment,
+    heads: HeadMemory | None = None,
+) -> Examined:
+    """Parse and verify one envelope. The dear part of publishing, and it may be done by any thread beforehand.
+
+    `heads` spares the signatures of a batch's head that verified before.
+    """
     envelope = None
     try:
         envelope = _parse(data, notice_id, origin)
-        verified = verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked)
+        verified = verify_envelope(envelope, trust.directory, moment=moment, revoked=trust.revoked, heads=heads)
     except Error as error:
         return Examined(envelope, None, error, trust.directory)
     return Examined(envelope, verified, None, trust.directory)

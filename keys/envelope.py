@@ -127,16 +127,18 @@ def recipients_root(stanzas: Sequence[Stanza]) -> bytes:
     return merkle.root_of([stanza.entry() for stanza in stanzas])
 
 
-def verify_envelope(envelope: Envelope, directory: Directory, *, moment: Moment, revoked: Revoked) -> VerifiedEnvelope:
+def verify_envelope(
+    envelope: Envelope, directory: Directory, *, moment: Moment, revoked: Revoked, heads: HeadMemory | None = None
+) -> VerifiedEnvelope:
     """Check an envelope's steps 3 to 5 in the order of spec/envelope.md and return it as trusted.
 
-    `moment` is the place in the ledger that it would take (or took). The strict parse (step 1) made the `Envelope`;
-    steps 2, 6 and 7 need the ledger and are the broker's. Raises `UnknownKeyError`, `RevokedKeyError`,
-    `VerificationError`; never returns a partly checked envelope.
+    `moment` is the place in the ledger that it would take (or took); `heads` spares the signatures of a head that verified
+    before. The strict parse (step 1) made the `Envelope`; steps 2, 6 and 7 need the ledger and are the broker's. Raises
+    `UnknownKeyError`, `RevokedKeyError`, `VerificationError`; never returns a partly checked envelope.
     """
     statement = envelope.statement
     identity = _verify_sender(statement, envelope.proof, directory, moment, revoked)
-    _verify_proof(envelope.statement_bytes, envelope.proof, identity)
+    _verify_proof(envelope.statement_bytes, envelope.proof, identity, heads)
     sealed = envelope.sealed
     if statement.sealed is not None:
         if isinstance(sealed, SealedNotice):

@@ -1,5 +1,6 @@
 """A head is checked once for all statements under it, and never believed unless it was."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -64,13 +65,39 @@ def test_what_failed_is_not_remembered_and_what_was_bent_is_not_believed(checks:
         HeadMemory().verify(good, SigningKeys.generate().public)
 
 
-def test_it_forgets_the_oldest(checks: list[object]) -> None:
+def test_a_head_that_holds_under_its_keys_is_none_under_others(checks: list[object]) -> None:
+    """The names of keys are in what is signed, and that is not enough: the keys themselves count."""
+    memory = HeadMemory()
+    good, other = head(), SigningKeys.generate().public
+    memory.verify(good, KEYS.public)
+    for public in (other, replace(KEYS.public, ed25519=other.ed25519), replace(KEYS.public, mldsa65=other.mldsa65)):
+        with pytest.raises(VerificationError):
+            memory.verify(good, public)
+    assert (len(checks), len(memory)) == (4, 1)
+    memory.verify(good, KEYS.public)
+    assert len(checks) == 4
+
+
+def test_it_forgets_what_was_asked_for_longest_ago(checks: list[object]) -> None:
     memory = HeadMemory(most=2)
     signed = [head(number) for number in range(3)]
-    for one in signed:
+    for one in (signed[0], signed[1], signed[0], signed[2]):
         memory.verify(one, KEYS.public)
-    memory.verify(signed[1], KEYS.public)
+    assert (len(checks), len(memory)) == (3, 2)
+    memory.verify(signed[0], KEYS.public)
     memory.verify(signed[2], KEYS.public)
     assert len(checks) == 3
-    memory.verify(signed[0], KEYS.public)
+    memory.verify(signed[1], KEYS.public)
+    assert (len(checks), len(memory)) == (4, 2)
+    memory.verify(signed[2], KEYS.public)
     assert len(checks) == 4
+    memory.verify(signed[0], KEYS.public)
+    assert len(checks) == 5
+
+
+def test_several_threads_may_ask() -> None:
+    memory = HeadMemory(most=4)
+    signed = [head(number) for number in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: memory.verify(signed[number % 8], KEYS.public), range(64)))
+    assert len(memory) == 4
