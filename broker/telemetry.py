@@ -6,6 +6,7 @@ the ledger knows of itself is read at each scrape. Nothing is sent anywhere.
 """
 
 import logging
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -28,16 +29,37 @@ Values = Mapping[str, int | float]
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """What a ledger that several instances share says of itself; the embedded one has nothing of it to say.
+
+    `lag` counts records that the store has and this instance's view has not applied; `heartbeat_age` is seconds since the
+    store last confirmed that this instance is heard there (infinite before the first time); `clock_offset` is how many
+    seconds this machine's clock is ahead of the store's. `instances` are alive, this one among them; `signer` says whether
+    this one signs; `replacements` counts producers that were given up for a new one since the start.
+    """
+
+    lag: int = 0
+    heartbeat_age: float = math.inf
+    clock_offset: float = 0.0
+    instances: int = 1
+    signer: bool = False
+    replacements: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """What the ledger and its view say of themselves, read at each scrape.
 
     `gauges` go up and down, `counters` only up since the start; both by name, without the prefix `valise_`. `alarms`
-    counts by kind what a person should look at.
+    counts by kind what a person should look at. `skipped` counts by reason the records that do not count: those that the
+    fold leaves out and, in a shared store, those that are not framed by an instance. `engine` is the shared store's.
     """
 
     gauges: Values = field(default_factory=dict)
     counters: Values = field(default_factory=dict)
     alarms: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    engine: EngineFigures | None = None
 
 
 class Telemetry:
@@ -75,10 +97,31 @@ class _Figures(Collector):
             yield GaugeMetricFamily(f"valise_{name}", name.replace("_", " "), value=value)
         for name, value in sorted(figures.counters.items()):
             yield CounterMetricFamily(f"valise_{name}", name.replace("_", " "), value=value)
-        alarms = CounterMetricFamily("valise_alarms", "What a person should look at, by kind.", labels=("kind",))
-        for kind, count in sorted(figures.alarms.items()):
-            alarms.add_metric((kind,), count)
-        yield alarms
+        yield _labelled("valise_alarms", "What a person should look at, by kind.", "kind", figures.alarms)
+        yield _labelled("valise_records_skipped", "Records that do not count, by reason.", "reason", figures.skipped)
+        if figures.engine is not None:
+            yield from _of_engine(figures.engine)
+
+
+def _labelled(name: str, about: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, about, labels=(label,))
+    for value, count in sorted(counts.items()):
+        family.add_metric((value,), count)
+    return family
+
+
+def _of_engine(engine: EngineFigures) -> Iterator[Metric]:
+    for name, about, value in (
+        ("ledger_lag_records", "Records in the store that the view has not applied.", engine.lag),
+        ("heartbeat_age_seconds", "Since the store last confirmed this instance's heartbeat.", engine.heartbeat_age),
+        ("clock_offset_seconds", "How far this machine's clock is ahead of the store's.", engine.clock_offset),
+        ("instances", "Instances that are alive, this one among them.", engine.instances),
+        ("signer", "Whether this instance signs checkpoints.", int(engine.signer)),
+    ):
+        yield GaugeMetricFamily(f"valise_{name}", about, value=value)
+    yield CounterMetricFamily(
+        "valise_producer_replacements", "Producers given up for a new one.", value=engine.replacements
+    )
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:

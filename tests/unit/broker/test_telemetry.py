@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from broker import telemetry
-from broker.telemetry import WITHHELD, Figures, Telemetry
+from broker.telemetry import WITHHELD, EngineFigures, Figures, Telemetry
 
 
 @pytest.fixture
@@ -96,3 +96,36 @@ def test_metrics_show_the_figures_of_the_moment():
         'valise_request_seconds_bucket{le="0.005",operation="publish",status="201"} 1.0',
     ):
         assert f"\n{line}\n" in f"\n{text}"
+
+
+def text_of(figures):
+    return generate_latest(Telemetry(lambda: figures).registry).decode()
+
+
+def test_what_does_not_count_is_counted_by_reason():
+    text = text_of(Figures(skipped={"late": 2, "frame": 1}))
+    assert '\nvalise_records_skipped_total{reason="frame"} 1.0\n' in text
+    assert '\nvalise_records_skipped_total{reason="late"} 2.0\n' in text
+
+
+def test_an_embedded_ledger_says_nothing_of_a_cluster():
+    assert "valise_ledger_lag_records" not in text_of(Figures())
+
+
+def test_a_shared_ledger_says_how_it_is():
+    text = text_of(
+        Figures(engine=EngineFigures(7, heartbeat_age=0.5, clock_offset=-1.5, instances=2, signer=True, replacements=3))
+    )
+    for line in (
+        "valise_ledger_lag_records 7.0",
+        "valise_heartbeat_age_seconds 0.5",
+        "valise_clock_offset_seconds -1.5",
+        "valise_instances 2.0",
+        "valise_signer 1.0",
+        "valise_producer_replacements_total 3.0",
+    ):
+        assert f"\n{line}\n" in text
+
+
+def test_a_heartbeat_that_was_never_confirmed_is_infinitely_old():
+    assert "\nvalise_heartbeat_age_seconds +Inf\n" in text_of(Figures(engine=EngineFigures()))
