@@ -44,6 +44,7 @@ from broker.trust import Trust
 from broker.view.store import Applied, View
 from keys import digests
 from keys.directory.directory import Moment
+from keys.heads import HeadMemory
 from keys.sign import Ed25519Signer
 from schemas.encoding import from_seconds
 from schemas.errors import Error
@@ -52,6 +53,8 @@ from schemas.limits import LIMITS
 from schemas.record import Record
 
 CHUNK: Final = 64
+EXAMINED: Final = 16
+"""Envelopes that the examiner takes at a time: the ledger thread gets them together, and writes them in one commit."""
 QUEUE: Final = 4096
 SIGN_EVERY_S: Final = 0.1
 TICK_S: Final = 0.25
@@ -99,7 +102,7 @@ class SignedTree:
 
 @dataclass(frozen=True, slots=True)
 class _Envelope:
-    notice_id: NoticeId
+    notice_id: NoticeId | None  # the address that it was put to, where there was one
     data: bytes
     answer: "asyncio.Future[Answer]"
 
@@ -176,6 +179,7 @@ class Sequencer:
         self._clock = clock
         self._quota = Quota()
         self._arrived: queue.SimpleQueue[_Envelope | None] = queue.SimpleQueue()
+        self._heads = HeadMemory()  # of the examiner
         self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
         self._examiner = threading.Thread(target=self._examine, name="examiner", daemon=True)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -222,6 +226,35 @@ class Sequencer:
         self._arrived.put(_Envelope(notice_id, data, answer))
         return await self._await(answer)
 
+    async def publish_many(self, lines: Sequence[bytes]) -> list[Answer]:
+        """Publish envelopes in their order, each standing alone; raise `OverloadedError` where none was tried.
+
+        Where nothing can be decided on one of them now, what lies a chunk behind it is not tried: whoever sends again from
+        there on has published in the same order.
+        """
+        self._demand_room(len(lines))
+        answers: list[Answer] = []
+        for at in range(0, len(lines), CHUNK):
+            answers += await self._publish_piece(lines[at : at + CHUNK])
+            if any(isinstance(answer, NotPublished) and answer.error.status in _LATER for answer in answers[at:]):
+                left = OverloadedError("Not tried: nothing could be decided on one before it.")
+                return answers + [NotPublished(left, (), None)] * (len(lines) - len(answers))
+        return answers
+
+    async def _publish_piece(self, lines: Sequence[bytes]) -> list[Answer]:
+        loop = asyncio.get_running_loop()
+        waiting: list[asyncio.Future[Answer]] = [loop.create_future() for _ in lines]
+        for data, answer in zip(lines, waiting, strict=True):
+            self._arrived.put(_Envelope(None, data, answer))
+        self._waiting.update(waiting)
+        try:
+            if self._ended:
+                _settle([(answer, _stopped()) for answer in waiting if not answer.done()])
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        finally:
+            self._waiting.difference_update(waiting)
+        return [_as_answer(answer) for answer in found]
+
     async def call(self, run: Callable[[], T]) -> T:
         """Run a function in the ledger thread and return its result or raise its error."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -239,23 +272,41 @@ class Sequencer:
         finally:
             self._waiting.discard(answer)
 
-    def _demand_room(self) -> None:
+    def _demand_room(self, wanted: int = 1) -> None:
         if not self._thread.is_alive():
             raise _stopped()
         # Half of the ledger's queue is left to what the examiner hands on.
-        if self.backlog >= QUEUE // 2:
+        if self.backlog + wanted > QUEUE // 2:
             raise OverloadedError("Too many requests are waiting for the ledger.")
 
     # --- the examiner: parses and verifies ahead, so that this overlaps with the ledger's writing ---
 
     def _examine(self) -> None:
         try:
-            while (job := self._arrived.get()) is not None:
-                moment = Moment(self._view.size, self._clock.now_ms())
-                examined = examine(job.data, job.notice_id, self.origin, self.trust, moment)
-                self._jobs.put(_Publish(examined, job.answer))
+            running = True
+            while running:
+                arrived = self._take_arrived()
+                running = None not in arrived
+                moment, trust = Moment(self._view.size, self._clock.now_ms()), self.trust
+                examined = [
+                    _Publish(examine(job.data, job.notice_id, self.origin, trust, moment, self._heads), job.answer)
+                    for job in arrived
+                    if job is not None
+                ]
+                for publish in examined:
+                    self._jobs.put(publish)
         finally:
             self._jobs.put(None)
+
+    def _take_arrived(self) -> list[_Envelope | None]:
+        """Wait for an envelope and return what has arrived, in its order; nothing comes behind the end."""
+        arrived = [self._arrived.get()]
+        while arrived[-1] is not None and len(arrived) < EXAMINED:
+            try:
+                arrived.append(self._arrived.get_nowait())
+            except queue.Empty:
+                break
+        return arrived
 
     # --- the ledger thread ---
 
@@ -524,6 +575,19 @@ class Sequencer:
     def _fail(self, error: Error) -> None:
         self.failure = error.code
         log.error("ledger.failed", problem=error.code)
+
+
+_LATER: Final = frozenset({429, 503, 507})
+"""Statuses of answers that decide nothing: the same bytes may come again."""
+
+
+def _as_answer(found: Answer | BaseException) -> Answer:
+    """Return an answer in place of an error of ours; raise every other one."""
+    if isinstance(found, Error):
+        return NotPublished(found, (), None)
+    if isinstance(found, BaseException):
+        raise found
+    return found
 
 
 def _settle(answers: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:

@@ -115,7 +115,13 @@ class Serving:
 
     async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
         """Publish one envelope."""
-        answer = await self._sequencer.publish(notice_id, data)
+        return self._seen(await self._sequencer.publish(notice_id, data))
+
+    async def publish_many(self, lines: Sequence[bytes]) -> list[Answer]:
+        """Publish envelopes in their order, each standing alone; raise `Error` where none was tried."""
+        return [self._seen(answer) for answer in await self._sequencer.publish_many(lines)]
+
+    def _seen(self, answer: Answer) -> Answer:
         if isinstance(answer, NotPublished) and answer.error.code == "fork":
             self._alarms["fork"] = self._alarms.get("fork", 0) + 1
         return answer

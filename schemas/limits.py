@@ -8,7 +8,8 @@ class Limits:
     """Sizes in bytes, times in seconds, counts as they are."""
 
     body: int = 1 << 20  # an envelope, a role upload, a plain notice
-    batch: int = 32 << 20
+    batch: int = 32 << 20  # a body of envelopes, one a line
+    batch_lines: int = 100
     depth: int = 32  # objects and lists
     batch_statements: int = 1024  # statements under one head
     integer: int = 2**53 - 1

@@ -29,7 +29,7 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "too-large": _p(413, "The body is too large", "See the table of limits in the README."),
     "unsupported-media-type": _p(
-        415, "The body's type or coding is not accepted", "Send application/json without compression."
+        415, "The body's type or coding is not accepted", "Send the type that the address takes, without compression."
     ),
     "not-found": _p(404, "There is nothing here for you", "Check the address; you may lack the right to see it."),
     "method-not-allowed": _p(405, "The method is not served here", "See the OpenAPI document."),

@@ -4,6 +4,7 @@ Publishing goes by the framework; all else is FastAPI, whose own answers for ref
 """
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -13,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from broker.http import audit, directory, feed, health, log, notices, openapi, problems, publish
+from broker.http import audit, batch, directory, feed, health, log, notices, openapi, problems, publish
+from broker.http.batch import BatchEndpoint
 from broker.http.edge import Edge, request_id
 from broker.http.publish import PublishEndpoint
 from broker.http.service import Service
@@ -40,34 +42,39 @@ def create_api(service: Service, telemetry: Telemetry) -> ASGIApp:
         return Response(described, media_type="application/json")
 
     app.add_api_route("/openapi.json", document, name="openapi", include_in_schema=False)
-    endpoint = Route(publish.PATH, PublishEndpoint(service, telemetry), methods=["PUT"])
-    return Edge(_Front(endpoint, app), telemetry)
+    endpoints = {
+        "PUT": Route(publish.PATH, PublishEndpoint(service, telemetry), methods=["PUT"]),
+        "POST": Route(batch.PATH, BatchEndpoint(service, telemetry), methods=["POST"]),
+    }
+    return Edge(_Front(endpoints, app), telemetry)
 
 
 class _Front:
-    """Publishing to its own route, everything else to the framework.
+    """Publishing to its own routes, one a method; everything else to the framework.
 
     A `Router` would answer by itself, in plain text, for addresses that no pattern of its matches (line breaks in them).
     """
 
-    def __init__(self, endpoint: Route, otherwise: ASGIApp) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoints: Mapping[str, Route], otherwise: ASGIApp) -> None:
+        self._endpoints = endpoints
         self._otherwise = otherwise
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["method"] == "PUT":
-            match, found = self._endpoint.matches(scope)
+        endpoint = self._endpoints.get(scope["method"])
+        if endpoint is not None:
+            match, found = endpoint.matches(scope)
             if match is Match.FULL:
                 scope.update(found)
-                await self._endpoint.handle(scope, receive, send)
+                await endpoint.handle(scope, receive, send)
                 return
         await self._otherwise(scope, receive, send)
 
 
 def describe(app: FastAPI) -> openapi.Node:
     """Return the OpenAPI document of what `create_app` has made, publishing included."""
-    return openapi.document(app, _ROUTES, (publish.PATH, publish.operation()))
+    beside = ((publish.PATH, "PUT", publish.operation()), (batch.PATH, "POST", batch.operation()))
+    return openapi.document(app, _ROUTES, beside)
 
 
 def create_app() -> FastAPI:
@@ -95,9 +102,12 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # registered for these
+    allowed = _allowed(request, error)
+    if allowed and error.status_code == 404:
+        # An address that publishing alone has: the router does not know it.
+        error = HTTPException(405)
     found = problems.from_framework(error)
-    allowed = {"Allow": _allowed(request, error)} if found.status == 405 else None
-    return problems.problem(found, headers=allowed)
+    return problems.problem(found, headers={"Allow": allowed} if found.status == 405 else None)
 
 
 async def _malformed(_request: Request, error: Exception) -> Response:
@@ -116,11 +126,14 @@ def _allowed(request: Request, error: HTTPException) -> str:
     The router that refused knows its own only, and so does each route.
     """
     methods = set((error.headers or {}).get("Allow", "").split(", ")) - {""}
-    for route in (_PUBLISH, *_ROUTES):
+    for route in (*_PUBLISH, *_ROUTES):
         if route.path_regex.match(request.scope["path"]):
             methods |= route.methods or set()
     return ", ".join(sorted(methods))
 
 
-_PUBLISH: Final = Route(publish.PATH, PublishEndpoint, methods=["PUT"])
+_PUBLISH: Final = (
+    Route(publish.PATH, PublishEndpoint, methods=["PUT"]),
+    Route(batch.PATH, BatchEndpoint, methods=["POST"]),
+)
 _ROUTES: Final = tuple(route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))

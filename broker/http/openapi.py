@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document: every operation, every status that can come, an example for each body.
 
-FastAPI makes the frame from its routes; publishing is a route of its own and brings its entry.
+FastAPI makes the frame from its routes; publishing is two routes of its own, which bring their entries.
 """
 
 import json
@@ -116,7 +116,7 @@ def responses(success: Mapping[int, Node], *codes: str) -> dict[int | str, Node]
 
 def _problem_response(status: int, codes: list[str]) -> Node:
     examples = {
-        code: {"summary": PROBLEMS[code].title, "value": json.loads(problems.document(_sample(code)))} for code in codes
+        code: {"summary": PROBLEMS[code].title, "value": json.loads(problems.document(sample(code)))} for code in codes
     }
     answer: Node = {
         "description": "; ".join(PROBLEMS[code].title for code in codes) + ".",
@@ -127,7 +127,8 @@ def _problem_response(status: int, codes: list[str]) -> Node:
     return answer
 
 
-def _sample(code: str) -> Error:
+def sample(code: str) -> Error:
+    """Return an error with this code, for an example."""
     return Error("What happened, in a sentence that quotes nothing.", problem=code)
 
 
@@ -221,6 +222,18 @@ COMPONENTS: Final[dict[str, Node]] = {
         title="What one recipient gets of a notice",
     ),
     "Receipt": exactly({"receipt": {**JWS, "description": "the broker's signed receipt"}}),
+    "PublishResult": {
+        "title": "What became of one line of a batch",
+        "anyOf": [
+            exactly(
+                {
+                    "status": {"enum": [200, 201], "description": "201: published by this request; 200: it was before"},
+                    "receipt": {**JWS, "description": "the broker's signed receipt"},
+                }
+            ),
+            ref("Problem"),
+        ],
+    },
 }
 
 _SECURITY: Final[Node] = {
@@ -239,17 +252,18 @@ _SECURITY: Final[Node] = {
 }
 
 
-def document(app: FastAPI, routes: Sequence[APIRoute], publish: tuple[str, Node]) -> Node:
+def document(app: FastAPI, routes: Sequence[APIRoute], beside: Sequence[tuple[str, str, Node]]) -> Node:
     """Return the whole document of an application that has these routes.
 
-    `publish` is the path of the publish route, which is not among them, and its operation.
+    `beside` are the routes that are not among them: path, method and operation of each.
     """
     found: Node = get_openapi(
         title="Valise broker",
         version="1",
         openapi_version="3.1.0",
         summary="A blind broker for signed, sealed notices between States.",
-        description="Errors are RFC 9457 problems with stable types. Limits: a body 1 MiB, 32 nested objects and lists.",
+        description="Errors are RFC 9457 problems with stable types. Limits: a body 1 MiB, one of lines 32 MiB, 32 nested "
+        "objects and lists.",
         routes=app.routes,
     )
     # FastAPI drops every null from what it was given, in examples too, and adds refusals that are never sent here.
@@ -258,8 +272,8 @@ def document(app: FastAPI, routes: Sequence[APIRoute], publish: tuple[str, Node]
         for operation in item.values():
             given = answers[operation["operationId"]]
             operation["responses"] = {str(status): answer for status, answer in given.items()}
-    path, put = publish
-    found["paths"][path]["put"] = put
+    for path, method, operation in beside:
+        found["paths"].setdefault(path, {})[method.lower()] = operation
     found["components"] = {"schemas": COMPONENTS, "securitySchemes": _SECURITY}
     found["paths"] = dict(sorted(found["paths"].items()))
     return found

@@ -21,6 +21,14 @@ from schemas.strict_json import Json
 
 PATH: Final = "/v1/notices/{notice_id}"
 
+PROBLEMS_OF_ONE: Final = (
+    *("malformed", "invalid-form", "too-large"),
+    *("unknown-key", "revoked-key", "wrong-origin", "unverified", "conflict", "clock-skew", "expired", "fork"),
+    *("act-not-served", "act-refused", "recipients", "denied", "no-profile", "rate-limited", "storage-full"),
+    "unavailable",
+)
+"""What may be said of one envelope, in whichever way it came."""
+
 
 class PublishEndpoint:
     """Publish envelopes through a service, and count how it went."""
@@ -55,13 +63,18 @@ class PublishEndpoint:
 
 
 def refused(answer: NotPublished) -> Response:
-    """Return the problem for a statement that was not published, with the signed refusal where it is definite."""
+    """Return the problem for a statement that was not published."""
+    return problems.problem(answer.error, members(answer))
+
+
+def members(answer: NotPublished) -> dict[str, Json]:
+    """Return what its problem document says beside the usual: the signed refusal where it is definite, and the denied."""
     extra: dict[str, Json] = {}
     if answer.refusal is not None:
         extra["refusal"] = answer.refusal
     if answer.denied:
         extra["denied"] = [_denied(item) for item in sorted(answer.denied, key=lambda item: item.participant)]
-    return problems.problem(answer.error, extra)
+    return extra
 
 
 def _denied(item: Denied) -> Json:
@@ -89,9 +102,8 @@ def operation() -> openapi.Node:
             ),
             200: openapi.json_body(openapi.ref("Receipt"), receipt, "This very statement was published before."),
         },
-        *("malformed", "invalid-form", "too-large", "unsupported-media-type"),
-        *("unknown-key", "revoked-key", "wrong-origin", "unverified", "conflict", "clock-skew", "expired", "fork"),
-        *("act-not-served", "act-refused", "recipients", "denied", "no-profile", "rate-limited", "storage-full"),
+        "unsupported-media-type",
+        *(code for code in PROBLEMS_OF_ONE if code not in openapi.ALWAYS),
     )
     denied = answers[422]["content"][problems.MEDIA_TYPE]["examples"]["denied"]["value"]
     denied |= {"refusal": receipt["receipt"], "denied": [openapi.example("denied")]}

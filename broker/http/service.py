@@ -120,6 +120,10 @@ class Service(Protocol):
         """Publish one envelope."""
         ...
 
+    async def publish_many(self, lines: Sequence[bytes]) -> list[Answer]:
+        """Publish envelopes in their order and return as many answers; raise `Error` where none was tried."""
+        ...
+
     async def wait_checkpoint(self, size_above: int, seconds: float, caller: ParticipantId | None = None) -> None:
         """Return when a checkpoint of more than `size_above` leaves is out, the time is over, or the service stops.
 

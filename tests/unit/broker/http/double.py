@@ -65,7 +65,17 @@ def _method(name):
 
 
 for _name in (
-    *("publish", "wait_checkpoint", "feed", "held", "delivery", "proof_text", "subscriptions", "audit_page"),
+    *(
+        "publish",
+        "publish_many",
+        "wait_checkpoint",
+        "feed",
+        "held",
+        "delivery",
+        "proof_text",
+        "subscriptions",
+        "audit_page",
+    ),
     *("log_object", "tile", "entries", "directory_file", "upload_role"),
 ):
     setattr(Double, _name, _method(_name))

@@ -44,6 +44,8 @@ def test_metrics_have_an_application_of_their_own(ask, telemetry):
         ("OPTIONS", "/livez", "GET"),
         ("TRACE", f"/v1/notices/{NOTICE}/proof", "GET"),
         ("PATCH", "/openapi.json", "GET"),
+        ("GET", "/v1/notices", "POST"),
+        ("PUT", "/v1/notices", "POST"),
     ],
 )
 def test_other_methods_are_refused_with_what_is_served(ask, method, target, allow):
@@ -53,7 +55,7 @@ def test_other_methods_are_refused_with_what_is_served(ask, method, target, allo
 
 @pytest.mark.parametrize(
     "target",
-    ["/", "/v1", "/v1/notices", "/v1/notices/", "/livez/", "/docs", "/v1/feed/x/y", "//", "/%0A", "/v1/log/tile/0/%0A"]
+    ["/", "/v1", "/v1/notices/", "/livez/", "/docs", "/v1/feed/x/y", "//", "/%0A", "/v1/log/tile/0/%0A"]
     + ["/v1/directory/targets/%0D%0A", "/%00", "/%FF", "/%F0%9F%98%80"],
 )
 def test_other_addresses_are_not_there(ask, target):

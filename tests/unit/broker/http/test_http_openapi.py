@@ -26,7 +26,7 @@ OPERATIONS = {
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
 }
-OPEN = {"publish", "uploadRole", "directoryMetadata", "directoryTarget", "checkpoint", "tile", "entries"}
+OPEN = {"publish", "publishMany", "uploadRole", "directoryMetadata", "directoryTarget", "checkpoint", "tile", "entries"}
 OPEN |= {"livez", "readyz"}
 
 
@@ -66,7 +66,9 @@ def test_every_status_that_any_request_may_meet_is_declared(name):
     if "security" in operation:
         assert {"401", "403", "422"} <= operation["responses"].keys()
     if "requestBody" in operation:
-        assert {"413", "415", "422"} <= operation["responses"].keys()
+        assert {"413", "415"} <= operation["responses"].keys()
+        # What is wrong with one line is said of that line.
+        assert ("422" in operation["responses"]) is (name != "publishMany")
 
 
 def test_problems_are_declared_with_their_own_status():
@@ -87,6 +89,28 @@ def test_every_body_has_an_example_of_its_form():
         else:
             assert "example" in content or "examples" in content
     assert seen > 10
+
+
+def test_lines_are_declared_like_bodies_with_an_example_of_each_status():
+    seen = set()
+    for _, status, media_type, content in contents():
+        if media_type == "application/x-ndjson":
+            examples = (
+                [content["example"]] if "example" in content else [e["value"] for e in content["examples"].values()]
+            )
+            for text in examples:
+                assert text.endswith("\n")
+                for line in text.splitlines():
+                    check(json.loads(line), content["x-line-schema"])
+                    if status != "request":
+                        seen.add(json.loads(line)["status"])
+                    else:
+                        Envelope.parse(line.encode())
+    alone = {int(status) for status in OPERATIONS["publish"][2]["responses"]}
+    # What comes from the connection is about no line, and so is a body of another type.
+    assert seen == alone - {408, 415, 431, 500}
+    whole = OPERATIONS["publishMany"][2]["responses"].keys()
+    assert whole == {"200", "400", "408", "413", "415", "431", "500", "503"}
 
 
 def test_schemas_are_schemas():

@@ -18,8 +18,12 @@ from schemas.limits import LIMITS
 from tests.asgi import request
 
 NOTICE = "01935f2e-8c00-7a3b-9c4d-5e6f70819203"
-ADDRESSES = {"/v1/notices/{notice_id}": f"/v1/notices/{NOTICE}", "/v1/directory/roles/{role}": "/v1/directory/roles/fr"}
-HEADERS = {"Content-Type": "application/json", "If-Match": '"0"'}
+ADDRESSES = {
+    "/v1/notices": "/v1/notices",
+    "/v1/notices/{notice_id}": f"/v1/notices/{NOTICE}",
+    "/v1/directory/roles/{role}": "/v1/directory/roles/fr",
+}
+LINES = "application/x-ndjson"
 DOCUMENT = describe(create_app())
 READING = {
     (method.upper(), path): operation
@@ -73,6 +77,9 @@ class Parsing:
             return NotPublished(error, (), None)
         raise AssertionError("nothing in the table is an envelope")
 
+    async def publish_many(self, lines):
+        return [await self.publish(None, line) for line in lines]
+
     async def upload_role(self, *given):
         raise AssertionError("nothing in the table is an upload")
 
@@ -80,11 +87,25 @@ class Parsing:
 APP = create_api(Parsing(), Telemetry(Figures))
 
 
-def send(route, body, headers=HEADERS):
+def headers_of(route):
+    """Return header fields with which a genuine body would be read."""
+    (kind,) = READING[route]["requestBody"]["content"]
+    return {"Content-Type": kind, "If-Match": '"0"'}
+
+
+def send(route, body, headers=None):
+    """Send a body; return the code of the problem that is the answer, or that each line of it is, and the seconds."""
     method, path = route
     began = time.perf_counter()
+    headers = headers_of(route) if headers is None else headers
     answer = asyncio.run(request(APP, method, ADDRESSES[path], body=body, headers=headers))
     took = time.perf_counter() - began
+    if answer.status == 200:
+        found = [json.loads(line) for line in answer.body.splitlines()]
+        examples = READING[route]["responses"]["200"]["content"][LINES]["examples"]
+        (code,) = {one["type"].removeprefix("urn:valise:problem:") for one in found}
+        assert json.loads(examples[code]["value"])["status"] == found[0]["status"]
+        return code, took
     assert 400 <= answer.status < 500
     assert str(answer.status) in READING[route]["responses"]
     assert answer.headers["content-type"] == "application/problem+json"
@@ -121,13 +142,16 @@ def test_endless_chunks(route):
     ],
 )
 def test_compressed_and_other_bodies(route, headers):
-    assert send(route, b"{}", {**HEADERS, **headers})[0] == "unsupported-media-type"
+    assert send(route, b"{}", {**headers_of(route), **headers})[0] == "unsupported-media-type"
 
 
 @pytest.mark.parametrize("route", READING, ids=lambda route: route[1])
-@pytest.mark.parametrize("length", [str(LIMITS.body + 1), "9" * 40])
+@pytest.mark.parametrize("length", ["one byte too many", "9" * 40])
 def test_a_length_that_is_only_announced(route, length):
-    assert send(route, b"{}", {**HEADERS, "Content-Length": length})[0] == "too-large"
+    headers = headers_of(route)
+    if length == "one byte too many":
+        length = str(1 + (LIMITS.batch if headers["Content-Type"] == LINES else LIMITS.body))
+    assert send(route, b"{}", {**headers, "Content-Length": length})[0] == "too-large"
 
 
 def test_every_route_with_a_body_is_in_the_table():
@@ -135,5 +159,7 @@ def test_every_route_with_a_body_is_in_the_table():
 
 
 def test_routes_that_read_no_body_do_not_mind_one():
-    answer = asyncio.run(request(APP, "GET", "/livez", body=b"\xff" * 5_000_000, headers=HEADERS))
+    answer = asyncio.run(
+        request(APP, "GET", "/livez", body=b"\xff" * 5_000_000, headers={"Content-Type": "application/json"})
+    )
     assert (answer.status, json.loads(answer.body)) == (200, {"live": True})
