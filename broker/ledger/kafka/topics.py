@@ -30,6 +30,15 @@ DECISION_DAYS: Final = 30
 MAX_MESSAGE: Final = 2 << 20
 """Bytes of a batch: the greatest record (an envelope of 1 MiB, its statement and proof in base64) and its frame."""
 
+CLEANED_HOURS: Final = 6
+"""After how many hours a topic of bodies closes the segment that it writes to, at its next record, and cleans it.
+
+Kafka closes a segment only when another record comes: in a quiet topic a tombstone erases nothing until something is
+written `CLEANED_HOURS` or more after it, for example another tombstone, under `CLOSING_KEY`.
+"""
+CLOSING_KEY: Final = b"closing"
+"""The key of tombstones that are there to close a segment; no body has it."""
+
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
 _FOREVER: Final = "-1"
@@ -211,9 +220,10 @@ _ALL_BYTES: Final = Setting("retention.bytes", _FOREVER)
 
 
 def _cleaned(hours: int) -> tuple[Setting, ...]:
-    """Return settings by which what a key held before is gone from the files after twice some hours."""
+    """Return settings by which what a key held before is gone so many hours after its segment was closed."""
     most = str(hours * _HOUR)
     return (
+        Setting("file.delete.delay.ms", "10000", Rule.AT_MOST, str(_HOUR)),
         Setting("segment.ms", most, Rule.AT_MOST),
         Setting("min.compaction.lag.ms", "0", Rule.AT_MOST, most),
         Setting("max.compaction.lag.ms", most, Rule.AT_MOST),
@@ -224,7 +234,7 @@ _BODY_SETTINGS: Final = (
     Setting("cleanup.policy", "compact,delete"),
     Setting("retention.ms", str(LONGEST_EXPIRY_DAYS * _DAY), Rule.AT_LEAST),
     _ALL_BYTES,
-    *_cleaned(6),
+    *_cleaned(CLEANED_HOURS),
     _UNCOMPRESSED,
 )
 _SETTINGS: Final[Mapping[str, tuple[Setting, ...]]] = {
