@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from copy import deepcopy
 
+import jsonschema
 import schemathesis
 from schemathesis import checks
 from schemathesis.config import SchemathesisConfig
@@ -24,6 +25,7 @@ BROKER, GATEWAY = describe(create_app()), json.loads(described())
 
 REFUSED = ["400", "401", "403", "404", "405", "409", "412", "413", "415", "422", "428", "431"]
 PROBLEM = "application/problem+json"
+LINES = "application/x-ndjson"
 PREFIX = "urn:valise:problem:"
 
 
@@ -67,6 +69,37 @@ def _compressed(_context, value):
     return gzip.compress(data, mtime=0) if len(data) % 2 else data
 
 
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_context, value):
+    """Send what is made up as it is: a line, or several."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
+def declared_lines(_ctx, response, case):
+    """Hold each line of an answer of lines against the results that the operation declares for one."""
+    if response.headers.get("content-type") != [LINES]:
+        return
+    examples = case.operation.definition.raw["responses"]["200"]["content"][LINES]["examples"]
+    declared = [json.loads(one["value"]) for one in examples.values()]
+    known = {(one["status"], one.get("type")) for one in declared}
+    lines = response.content.splitlines()
+    assert lines
+    for line in lines:
+        found = json.loads(line)
+        assert (found["status"], found.get("type")) in known, found
+        assert found["status"] < 500, found
+        jsonschema.Draft202012Validator(
+            {"$ref": "#/components/schemas/PublishResult", "components": BROKER["components"]}
+        ).validate(found)
+
+
+def negative_data_rejection(ctx, response, case):
+    """Demand that what is wrong is refused; in an answer of lines `declared_lines` has looked at each."""
+    if response.headers.get("content-type") == [LINES]:
+        return None
+    return checks.negative_data_rejection(ctx, response, case)
+
+
 def declared_problem(_ctx, response, case):
     """Hold a problem's type and status against those that the operation declares, and its headers against its status."""
     if response.headers.get("content-type") != [PROBLEM]:
@@ -90,8 +123,9 @@ CHECKS = [
     checks.content_type_conformance,
     checks.response_headers_conformance,
     checks.response_schema_conformance,
-    checks.negative_data_rejection,
+    negative_data_rejection,
     checks.unsupported_method,
     checks.allow_header_conformance,
     declared_problem,
+    declared_lines,
 ]

@@ -17,6 +17,7 @@ LOSER, UPLOADING = "ge/police", "mn"
 MEMBERS = (SENDER, POINT, READER, OTHER, "audit/court", LOSER, "mn/focal-point")
 SERVED = ("issue", "correct", "recall", "acknowledge", "subscribe", "unsubscribe", "revoke_key")
 JSON = {"Content-Type": "application/json"}
+LINES = {"Content-Type": "application/x-ndjson"}
 DENY = denying()
 
 

@@ -23,6 +23,7 @@ DIGITS = b"9" * 100_000
 MARK = b'"@@here@@"'
 
 PREFIX = "urn:valise:problem:"
+LINES = "application/x-ndjson"
 MARKER = "markeredc7c2b1"
 HOLDING = (b'"M"', b'{"M":1}', b'{"M":1,"M":1}', b'["M"]', b"M", b'"\\ud800M"', b"1M", b'"M')
 """What holds the marker M in the place of a value."""
@@ -140,14 +141,14 @@ def wrong_wholes(genuine):
     yield "compressed, and not said so", [gzip.compress(text), zlib.compress(text), bz2.compress(text)]
 
 
-def too_large(genuine):
-    """Yield (name, body in parts, header fields) of 1 MiB and one byte: as it is, announced, and in chunks."""
+def too_large(genuine, limit=LIMITS.body):
+    """Yield (name, body in parts, header fields) of one byte beyond a limit: as it is, announced, and in chunks."""
     text = compact(genuine)
-    whole = text + b" " * (LIMITS.body + 1 - len(text))
+    whole = text + b" " * (limit + 1 - len(text))
     yield "in one part", [whole], {"Content-Length": str(len(whole))}
     yield "in chunks", [whole[at : at + 65536] for at in range(0, len(whole), 65536)], {}
-    yield "byte by byte at the end", [whole[: LIMITS.body - 3], *(b" " for _ in range(4))], {}
-    yield "announced", [text], {"Content-Length": str(LIMITS.body + 1)}
+    yield "byte by byte at the end", [whole[: limit - 3], *(b" " for _ in range(4))], {}
+    yield "announced", [text], {"Content-Length": str(limit + 1)}
     yield "announced, absurdly", [text], {"Content-Length": "9" * 400}
     yield "announced in no number", [text], {"Content-Length": "-1"}
 
@@ -190,7 +191,15 @@ TYPES = (
 
 
 def declared(answer, operation):
-    """Return a problem's code, having seen that the operation declares it and that nothing of the input is in it."""
+    """Return a problem's code, having seen that the operation declares it and that nothing of the input is in it.
+
+    Of an answer of lines, each is a problem, and the first one's code is returned.
+    """
+    if answer.status == 200:
+        assert answer.headers["content-type"] == LINES
+        assert MARKER not in (answer.body.decode() + repr(answer.headers)).lower()
+        codes = [_declared_line(json.loads(line), operation) for line in answer.body.splitlines()]
+        return codes[0]
     assert 400 <= answer.status < 500, (answer.status, answer.body)
     assert answer.headers["content-type"] == "application/problem+json"
     found = answer.json()
@@ -199,4 +208,11 @@ def declared(answer, operation):
     assert code in examples
     assert found["status"] == answer.status
     assert MARKER not in (answer.body.decode() + repr(answer.headers)).lower()
+    return code
+
+
+def _declared_line(found, operation):
+    code = found["type"].removeprefix(PREFIX)
+    example = json.loads(operation["responses"]["200"]["content"][LINES]["examples"][code]["value"])
+    assert (400 <= found["status"] < 500, found["status"]) == (True, example["status"])
     return code

@@ -16,7 +16,7 @@ from schemas.encoding import b64encode
 from schemas.leaf import LeafType
 from schemas.statement import RevocationBody, SubscriptionBody
 from tests.api.conformance import BROKER
-from tests.api.genuine import JSON, target, upload
+from tests.api.genuine import JSON, LINES, target, upload
 from tests.api.live import BASE, Signed, live_broker
 from tests.api.spoiling import compact, unb64
 from tests.world import make_world, new_person, put_role
@@ -79,6 +79,7 @@ TABLE = {
     "logObject event": {**signed(200, 200, 200, 200, 200, 200), NOBODY: 200},
     "logObject unknown": signed(404, 404, 404, 404, 404, 404),
     "publish": everybody(200),
+    "publishMany": everybody(200),
     "uploadRole": everybody(412),
     "directoryMetadata": everybody(200),
     "directoryTarget": everybody(200),
@@ -163,6 +164,7 @@ def scene(tmp_path_factory):
             "subscriptions": ("GET", "/v1/subscriptions"),
             "auditStatements": ("GET", "/v1/audit/statements"),
             "publish": ("PUT", address, notice.envelope, JSON),
+            "publishMany": ("POST", "/v1/notices", notice.envelope, LINES),
             "uploadRole": (
                 "PUT",
                 "/v1/directory/roles/kz",

@@ -23,6 +23,7 @@ from tests import strategies
 from tests.api.conformance import BROKER, CHECKS, EXAMPLES, SEED, loaded
 from tests.api.genuine import (
     JSON,
+    LINES,
     MEMBERS,
     OTHER,
     POINT,
@@ -144,6 +145,25 @@ def test_an_envelope_with_faults(publish, life, world, data, act):
     body = compact(packed(data.draw(spoiled(whole))))
     status, _ = publish(body, genuine.statement.notice_id)
     assert 400 <= status < 500 or body == genuine.envelope
+
+
+@seed(SEED)
+@settings(often, max_examples=max(10, EXAMPLES // 5))
+@given(data=st.data(), acts=st.lists(st.sampled_from(SERVED), min_size=1, max_size=5))
+def test_lines_with_faults(session, life, world, data, acts):
+    """Each line is answered as if it had come alone, whatever its neighbours are like."""
+    lines, genuine = [], []
+    for act in acts:
+        one = world.sign([unsigned(world, act, life.notice)])[0]
+        wrong = data.draw(st.booleans())
+        lines.append(compact(packed(data.draw(spoiled(unpacked(json.loads(one.envelope)))))) if wrong else one.envelope)
+        genuine.append(one.envelope)
+    case = SCHEMA["/v1/notices"]["POST"].Case()
+    answer = case.call_and_validate(BASE, session, headers=LINES, checks=CHECKS, data=b"\n".join(lines))
+    found = [json.loads(line) for line in answer.content.splitlines()]
+    assert len(found) == len(lines)
+    for line, good, result in zip(lines, genuine, found, strict=True):
+        assert "receipt" in result if line == good else result["status"] < 500
 
 
 @seed(SEED)

@@ -11,7 +11,7 @@ import pytest
 from schemas.limits import LIMITS
 from tests.api import strict_bodies as table
 from tests.api.conformance import BROKER
-from tests.api.genuine import JSON, MEMBERS, READER, SENDER, UPLOADING, Life, upload
+from tests.api.genuine import JSON, LINES, MEMBERS, READER, SENDER, UPLOADING, Life, upload
 from tests.api.live import AUTHORITY, live_broker
 from tests.api.spoiling import compact
 from tests.world import make_world
@@ -30,9 +30,10 @@ class Scene:
     def __init__(self, live):
         self.live = live
         self.life = Life(live)
-        envelope = live.world.envelope(SENDER, [READER])
+        envelope, line = live.world.envelope(SENDER, [READER]), live.world.envelope(SENDER, [READER])
         self.genuine = {
             "publish": (f"/v1/notices/{envelope.statement.notice_id}", {}, json.loads(envelope.envelope)),
+            "publishMany": ("/v1/notices", LINES, json.loads(line.envelope)),
             "uploadRole": (f"/v1/directory/roles/{UPLOADING}", {"If-Match": '"1"'}, upload(live.world, UPLOADING, 1)),
         }
 
@@ -65,6 +66,8 @@ def test_what_is_no_strict_json(scene, name, kind):
     wrong = {}
     for fault, bodies in kind(scene.genuine[name][2]):
         for body in bodies:
+            if name == "publishMany" and compact(scene.genuine[name][2]) in body.split(b"\n"):
+                continue  # a line of its own, which is taken
             code, seconds = scene.refused(name, body)
             if code not in table.CODES.get(fault, ("malformed",)) or seconds > table.bar(body):
                 wrong[fault] = (code, seconds, body[:200])
@@ -78,10 +81,29 @@ def test_nothing_at_all(scene, name):
 
 
 def test_one_byte_too_many(scene, name):
-    for fault, parts, headers in table.too_large(scene.genuine[name][2]):
+    limit = LIMITS.batch if name == "publishMany" else LIMITS.body
+    for fault, parts, headers in table.too_large(scene.genuine[name][2], limit):
         code, seconds = scene.refused(name, parts, headers)
         assert (fault, code) == (fault, "too-large")
         assert seconds < table.SECONDS
+
+
+def test_a_line_of_one_byte_too_many_is_wrong_alone(scene):
+    text = compact(scene.genuine["publishMany"][2])
+    long = text + b" " * (LIMITS.body + 1 - len(text))
+    body = b"\n".join([long, b"{}", long])
+    answer, seconds = scene.live.timed(
+        "POST", "/v1/notices", most=table.WHOLE_SECONDS, body=body, headers=[("Host", AUTHORITY), *LINES.items()]
+    )
+    assert [json.loads(line)["status"] for line in answer.body.splitlines()] == [413, 422, 413]
+    assert seconds < table.WHOLE_SECONDS
+
+
+def test_more_lines_than_may_be(scene):
+    for body in (b"{}\n" * 101, b"{}\n" * 100 + b"{}", b"\n" * LIMITS.batch):
+        assert scene.refused("publishMany", body)[0] == "too-large"
+    answer = scene.live.ask("POST", "/v1/notices", b"{}\n" * 100, LINES)
+    assert len(answer.body.splitlines()) == 100
 
 
 def test_as_many_bytes_as_may_be(scene, name):
@@ -112,8 +134,10 @@ def test_other_types(scene, name):
         assert (kind, scene.refused(name, text, {"Content-Type": kind})[0]) == (kind, "unsupported-media-type")
     method, _, operation = READING[name]
     address, fields, _ = scene.genuine[name]
-    for kinds in ([], ["application/json", "application/json"], ["application/json", "text/plain"]):
-        pairs = [*fields.items(), *(("Content-Type", kind) for kind in kinds)]
+    (own,) = operation["requestBody"]["content"]
+    for kinds in ([], [own, own], [own, "text/plain"], *([["application/json"]] if name == "publishMany" else [])):
+        others = [pair for pair in fields.items() if pair[0] != "Content-Type"]
+        pairs = [*others, *(("Content-Type", kind) for kind in kinds)]
         assert table.declared(scene.live.ask(method, address, text, pairs), operation) == "unsupported-media-type"
 
 
@@ -134,6 +158,8 @@ def test_nothing_of_the_input_is_in_an_answer(scene, name):
     ):
         scene.refused(name, text, headers)
     address = scene.genuine[name][0]
+    if name == "publishMany":
+        return  # there is nothing in its address
     for target in (
         f"{address.rpartition('/')[0]}/{table.MARKER}",
         f"{address.rpartition('/')[0]}/%22{table.MARKER}%0a",
@@ -145,3 +171,5 @@ def test_the_genuine_bodies_are_taken(scene):
     for name, (address, fields, body) in scene.genuine.items():
         answer = scene.live.ask(READING[name][0], address, compact(body), {**JSON, **fields})
         assert answer.status in (200, 201), answer.body
+        if name == "publishMany":
+            assert json.loads(answer.body)["status"] == 201

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.loopback
 SECONDS = 1.0
 SHORTENED = {
     "broker": "import broker.http.protocol as p, broker.http.body as b; p.HEADER_SECONDS = p.DRAIN_SECONDS = 1.0; "
-    "b.read_body.__kwdefaults__['seconds'] = 1.0",
+    "b.read_body.__kwdefaults__['seconds'] = b.read_lines.__kwdefaults__['seconds'] = 1.0",
     "gateway": "import adapters.gateway.http.protocol as p, adapters.gateway.http.body as b; "
     "p.HEADER_SECONDS = p.DRAIN_SECONDS = b.UPLOAD_SECONDS = b.read.__kwdefaults__['seconds'] = 1.0",
 }
@@ -136,10 +136,15 @@ def problem(answer: bytes, route) -> str:
     kind, method, path = route
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", answer)) == 1, answer[:500]
     head, _, body = answer.partition(b"\r\n\r\n")
+    declared = DOCUMENTS[kind]["paths"][path][method.lower()]["responses"][head.split()[1].decode()]
+    if b"content-type: application/x-ndjson" in head.lower():
+        assert MARKER not in answer.decode()
+        code = json.loads(body)["type"].removeprefix(PREFIX)
+        assert code in declared["content"]["application/x-ndjson"]["examples"]
+        return code
     assert b"content-type: application/problem+json" in head.lower()
     status, document = head.split()[1].decode(), json.loads(body)
     assert (document["status"], MARKER in answer.decode()) == (int(status), False)
-    declared = DOCUMENTS[kind]["paths"][path][method.lower()]["responses"][status]
     code = document["type"].removeprefix(PREFIX)
     assert code in declared["content"]["application/problem+json"]["examples"]
     return code
