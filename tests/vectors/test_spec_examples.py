@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.http import problems
 from keys import digests, seal
 from keys.directory.directory import Directory, Moment
 from keys.directory.records import read_record
@@ -25,8 +26,8 @@ from schemas import encoding
 from schemas.acts import ACTS, Ref
 from schemas.checkpoint import Checkpoint
 from schemas.encoding import b64decode, b64encode
-from schemas.envelope import Stanza, batch_payload
-from schemas.errors import MalformedError
+from schemas.envelope import Envelope, Stanza, batch_payload
+from schemas.errors import FormError, MalformedError
 from schemas.event import Event
 from schemas.ids import Origin
 from schemas.leaf import Leaf, LeafType
@@ -171,6 +172,18 @@ def test_receipts() -> None:
     assert key.receipt(receipt).rpartition(".")[2] in page("receipts")
     refusal = block("receipts", '{"typ":"valise-refusal/1"')
     assert Refusal.parse(refusal).encode() == refusal
+
+
+def test_batches() -> None:
+    receipt = Receipt.parse(block("receipts", '{"typ":"valise-receipt/1"'))
+    token = Ed25519Signer.from_bytes(b"\x03" * 32).receipt(receipt)
+    assert block("batches", '{"status":201') == encoding.encode({"status": 201, "receipt": token})
+    with pytest.raises(FormError) as refused:
+        Envelope.parse(b"{}")
+    assert block("batches", '{"type"') == problems.document(refused.value)
+    assert f"1 to {LIMITS.batch_lines} lines" in page("batches")
+    assert (LIMITS.batch, LIMITS.body) == (32 << 20, 1 << 20)
+    assert "at most 32 MiB" in page("batches")
 
 
 def test_directory() -> None:
