@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from broker.checkpoints import OwnCheckpoints
 from broker.clock import Clock, SystemClock
 from broker.housekeeping import Housekeeping, directory_files, directory_object
 from broker.init import KEYS, LEDGER, BrokerKeys, BrokerPublic, demand_own_log, public_of, repository_of
@@ -79,7 +80,13 @@ def _compose(opened: ExitStack, folder: Path, public: BrokerPublic, keys: Broker
     housekeeping = Housekeeping(public.origin, ledger, view, repository, now_ms=now_ms)
     demand_own_log(housekeeping.trust().directory.log, public)
     sequencer = Sequencer(
-        public.origin, ledger, view, signer=signer, receipts=keys.receipts, housekeeping=housekeeping, clock=clock
+        public.origin,
+        ledger,
+        view,
+        checkpoints=OwnCheckpoints(signer),
+        receipts=keys.receipts,
+        housekeeping=housekeeping,
+        clock=clock,
     )
     return Serving(sequencer, housekeeping, view, clock)
 

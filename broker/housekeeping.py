@@ -237,9 +237,10 @@ class Housekeeping:
             document = event.encode()
             leaf = Leaf(event.leaf_type, now_ms, digests.event_leaf(document))
             records.append(Record(leaf, document, None, None, state.directory, state.boundary))
-        first = self._ledger.append(Append(tuple(Entry(record, None) for record in records), objects or {}))
+        places = self._ledger.append(Append(tuple(Entry(record, None) for record in records), objects or {}))
+        kept = [(at, record, None) for at, record in zip(places, records, strict=True) if at is not None]
         indexes = []
-        for applied in self._view.apply([(first + number, record, None) for number, record in enumerate(records)]):
+        for applied in self._view.follow(kept):
             if applied.index is None:
                 raise Error(f"An event does not count: {applied.reason}.", problem="unavailable")
             indexes.append(int(applied.index))

@@ -17,15 +17,17 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
 import structlog
 
+from broker.checkpoints import CheckpointSource, SignedTree
 from broker.clock import Clock
 from broker.housekeeping import Housekeeping
-from broker.ledger.port import Append, Decision, Entry, Ledger, StorageFullError
-from broker.ledger.signer import CheckpointSigner, SignerError
+from broker.ledger.fold import Reason
+from broker.ledger.port import Append, Decision, Entry, Ledger, Shared, StorageFullError
+from broker.ledger.signer import SignerError
 from broker.publish import (
     Accepted,
     Denied,
@@ -56,6 +58,9 @@ CHUNK: Final = 64
 EXAMINED: Final = 16
 """Envelopes that the examiner takes at a time: the ledger thread gets them together, and writes them in one commit."""
 QUEUE: Final = 4096
+TRIES: Final = 3
+"""How often what others appended meanwhile makes a statement be decided again."""
+OVERTAKEN: Final = frozenset({Reason.RULES, Reason.KNOWN})
 SIGN_EVERY_S: Final = 0.1
 TICK_S: Final = 0.25
 
@@ -93,30 +98,28 @@ Answer = Published | NotPublished
 
 
 @dataclass(frozen=True, slots=True)
-class SignedTree:
-    """The newest checkpoint's note (None before the first) and the size that it is for."""
-
-    note: bytes | None
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Envelope:
     notice_id: NoticeId | None  # the address that it was put to, where there was one
     data: bytes
     answer: "asyncio.Future[Answer]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Publish:
     examined: Examined
     answer: "asyncio.Future[Answer]"
+    again: int = 0  # how often it was decided under what another instance had changed meanwhile
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     run: Callable[[], object]
     answer: "asyncio.Future[object]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wake:
+    """There is something new to read."""
 
 
 class _Staged:
@@ -160,10 +163,11 @@ class Sequencer:
         ledger: Ledger,
         view: View,
         *,
-        signer: CheckpointSigner,
+        checkpoints: CheckpointSource,
         receipts: Ed25519Signer,
         housekeeping: Housekeeping,
         clock: Clock,
+        shared: Shared | None = None,
     ) -> None:
         self.origin = origin
         self.trust: Trust = housekeeping.trust()
@@ -173,14 +177,15 @@ class Sequencer:
         self.alarm: str | None = None
         self._ledger = ledger
         self._view = view
-        self._signer = signer
+        self._checkpoints = checkpoints
+        self._shared = shared
         self._receipts = receipts
         self._housekeeping = housekeeping
         self._clock = clock
         self._quota = Quota()
         self._arrived: queue.SimpleQueue[_Envelope | None] = queue.SimpleQueue()
         self._heads = HeadMemory()  # of the examiner
-        self._jobs: queue.Queue[_Publish | _Call | None] = queue.Queue(QUEUE)
+        self._jobs: queue.Queue[_Publish | _Call | _Wake | None] = queue.Queue(QUEUE)
         self._examiner = threading.Thread(target=self._examine, name="examiner", daemon=True)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
@@ -195,6 +200,8 @@ class Sequencer:
 
     def start(self) -> None:
         """Start the thread; the first checkpoint is signed before this returns."""
+        if self._shared is not None:
+            self._shared.on_news(self._wake_up)
         self._sign()
         self._thread.start()
         self._examiner.start()
@@ -279,6 +286,11 @@ class Sequencer:
         if self.backlog + wanted > QUEUE // 2:
             raise OverloadedError("Too many requests are waiting for the ledger.")
 
+    def _wake_up(self) -> None:
+        """Have the ledger thread look at what others have appended; called by the store's thread."""
+        if self._jobs.empty():
+            self._jobs.put_nowait(_Wake())
+
     # --- the examiner: parses and verifies ahead, so that this overlaps with the ledger's writing ---
 
     def _examine(self) -> None:
@@ -323,8 +335,10 @@ class Sequencer:
         while running:
             jobs = self._take()
             running = None not in jobs
-            waiting = [job for job in jobs if job is not None]
+            waiting = [job for job in jobs if isinstance(job, _Publish | _Call)]
             try:
+                if self._shared is not None:
+                    self._catch_up()
                 self._keep_house()
             except Error as error:
                 self._fail(error)
@@ -333,7 +347,7 @@ class Sequencer:
             self._sign_when_due()
         self._sign()
 
-    def _take(self) -> list[_Publish | _Call | None]:
+    def _take(self) -> list[_Publish | _Call | _Wake | None]:
         pending = self._view.size > self.signed.size
         try:
             jobs = [self._jobs.get(timeout=SIGN_EVERY_S if pending else TICK_S)]
@@ -357,8 +371,8 @@ class Sequencer:
             if isinstance(job, _Call):
                 break
             taken.append(job)
-        done = self._publish_chunk(taken)
-        return list(jobs[done:])
+        done, again = self._publish_chunk(taken)
+        return [*again, *jobs[done:]]
 
     def _call(self, job: _Call) -> None:
         try:
@@ -396,18 +410,19 @@ class Sequencer:
             self._followed = self._followed and self._view.position == position
             raise
 
-    def _publish_chunk(self, jobs: Sequence[_Publish]) -> int:
-        """Decide, append, apply, answer; return how many jobs were dealt with."""
+    def _publish_chunk(self, jobs: Sequence[_Publish]) -> tuple[int, list[_Publish]]:
+        """Decide, append, apply, answer; return how many jobs were dealt with, and which of them are to be decided again."""
         try:
             self.demand_sound()
             try:
                 self._catch_up()
+                self._reach(jobs)
             except StorageFullError as full:
                 _settle([(job.answer, _open() if self._may_be_there(job.examined) else full) for job in jobs])
-                return len(jobs)
+                return len(jobs), []
         except Error as error:
             _settle([(job.answer, error) for job in jobs])
-            return len(jobs)
+            return len(jobs), []
         now_ms = self._clock.now_ms()
         staged = _Staged(self._view)
         decided: list[tuple[_Publish, Outcome]] = []
@@ -425,10 +440,9 @@ class Sequencer:
             decided.append((job, outcome))
             if opened:
                 break
-        self._commit(decided, now_ms, opened=opened)
-        return len(decided)
+        return len(decided), self._commit(decided, now_ms, opened=opened)
 
-    def _commit(self, decided: Sequence[tuple[_Publish, Outcome]], now_ms: int, *, opened: bool) -> None:
+    def _commit(self, decided: Sequence[tuple[_Publish, Outcome]], now_ms: int, *, opened: bool) -> list[_Publish]:
         accepted = [outcome for _, outcome in decided if isinstance(outcome, Accepted)]
         day = from_seconds(now_ms // 1000)[:10]
         decisions = tuple(
@@ -441,13 +455,18 @@ class Sequencer:
         try:
             if accepted or decisions:
                 entries = tuple(Entry(outcome.record, outcome.body) for outcome in accepted)
-                position = self._ledger.append(Append(entries, decisions=decisions))
+                positions = self._ledger.append(Append(entries, decisions=decisions))
                 # --- the commit point: from here on the accepted statements are published ---
                 published = True
-                items = [(position + number, entry.record, entry.body) for number, entry in enumerate(entries)]
-                results = self._view.apply(items, [outcome.statement for outcome in accepted])
+                kept = [(outcome, at) for outcome, at in zip(accepted, positions, strict=True) if at is not None]
+                after = self._view.position + len(kept)
+                results = self._view.follow(
+                    [(at, outcome.record, outcome.body) for outcome, at in kept],
+                    [outcome.statement for outcome, _ in kept],
+                )
+                opened = opened or self._view.position != after  # what others appended may have changed the rules
                 applied = {
-                    outcome.record.leaf.digest: result for outcome, result in zip(accepted, results, strict=True)
+                    outcome.record.leaf.digest: result for (outcome, _), result in zip(kept, results, strict=True)
                 }
             if opened:
                 self._after_change()
@@ -457,22 +476,31 @@ class Sequencer:
             if published:
                 error = _open()
             _settle([(job.answer, error) for job, _ in decided])
-            return
+            return []
         if accepted or decisions:
             self.failure = None
-        _settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided])
+        again = [job for job, outcome in decided if job.again < TRIES and self._overtaken(outcome, applied)]
+        _settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided if job not in again])
+        return [replace(job, again=job.again + 1) for job in again]
 
-    def _answer(self, outcome: Outcome, applied: Mapping[bytes, Applied]) -> Answer:
+    @staticmethod
+    def _overtaken(outcome: Outcome, applied: Mapping[bytes, Applied]) -> bool:
+        """Say whether another instance changed the rules, or published the same, between decision and append."""
+        result = applied.get(outcome.record.leaf.digest) if isinstance(outcome, Accepted) else None
+        return result is not None and result.reason in OVERTAKEN
+
+    def _answer(self, outcome: Outcome, applied: Mapping[bytes, Applied]) -> Answer | OverloadedError:
         if isinstance(outcome, Repeated):
             digests = ReceiptDigests.of(outcome.record)
             return Published(self._receipt(outcome.index, outcome.record, digests), created=False)
         if isinstance(outcome, Refused):
             refusal = None if outcome.refusal is None else self._receipts.refusal(outcome.refusal)
             return NotPublished(outcome.error, outcome.denied, refusal)
-        result = applied[outcome.record.leaf.digest]
+        result = applied.get(outcome.record.leaf.digest)
+        if result is None:
+            return _open()  # its body is still on the way into the store
         if result.index is None:
             self.skipped += 1
-            # The one writer decides under what is in force, so only a clock that ran back brings us here.
             return NotPublished(OverloadedError(f"The record does not count: {result.reason}."), (), None)
         return Published(self._receipt(result.index, outcome.record, outcome.receipt), created=True)
 
@@ -507,9 +535,18 @@ class Sequencer:
         """Do what a failure left undone between ledger, view and trust, or else nothing."""
         if self._view.position < self._ledger.length():
             self._followed = False
-            self._view.catch_up(self._ledger)
+            self._view.keep_up()
+        elif self._shared is not None:
+            self._view.keep_up()
         if not self._followed:
             self._after_change()
+
+    def _reach(self, jobs: Sequence[_Publish]) -> None:
+        """Bring in what others have appended where a sender has seen a checkpoint that is ahead of the view."""
+        verified = [job.examined.verified for job in jobs if job.examined.verified is not None]
+        if any(one.statement.checkpoint.size > self._view.size for one in verified):
+            self._ledger.refresh()
+            self._catch_up()
 
     def _left(self) -> list[Record]:
         """Return what is in the ledger and not in the view, for a failure came between the two."""
@@ -540,16 +577,19 @@ class Sequencer:
         # What is released must be on offer before a checkpoint lets cursors pass the leaf that released it.
         pending = self._followed and self._view.size > self.signed.size
         due = pending and time.monotonic() >= self._sign_after
-        if due or self._signer.renewal_due(self._clock.now_ms() // 1000):
+        if due or self._checkpoints.due(self._clock.now_ms() // 1000):
             self._sign()
 
     def _sign(self) -> None:
         if self.alarm is not None:
             return
         now_ms = self._clock.now_ms()
-        size = self._view.size if self._followed else self.signed.size
         try:
-            note = self._signer.sign(size, self._view.root(size), now_ms // 1000)
+            if self._shared is not None:
+                self._checkpoints.prepare()
+                self._catch_up()
+            size = self._view.size if self._followed else self.signed.size
+            note = self._checkpoints.newest(size, self._view.root, now_ms // 1000)
         except SignerError as error:
             # The ledger is not the one that was signed: no signing, no publishing, until a person has looked.
             self.alarm = error.alarm
@@ -559,8 +599,10 @@ class Sequencer:
             self._fail(error)
             return
         self._sign_after = time.monotonic() + SIGN_EVERY_S
+        if note is None:
+            return
         self.signed_at = now_ms
-        self.signed = SignedTree(note, size)
+        self.signed = note
         if self._followed:
             self._announce()
 

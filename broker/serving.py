@@ -5,12 +5,13 @@ done in pieces, so that other requests get their turn.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from broker.checkpoints import SignedTree
 from broker.clock import Clock
 from broker.decisions import EVALUATOR
-from broker.deliver import Withheld, deliver
+from broker.deliver import Withheld, whole
 from broker.housekeeping import Housekeeping, Uploaded
 from broker.http.service import (
     AuditedStatement,
@@ -21,25 +22,22 @@ from broker.http.service import (
     LogObject,
     Subscription,
 )
-from broker.sequencer import Answer, NotPublished, Sequencer, SignedTree
+from broker.offers import Offers
+from broker.sequencer import Answer, NotPublished, Sequencer
+from broker.streams import Stream, Streams
 from broker.telemetry import Figures
 from broker.trust import Trust
-from broker.view.held import Held
 from broker.view.statements import AuditRow, StatementRow
 from broker.view.store import View, ViewReader
 from keys.log.proof import Proof, encode
 from keys.log.tiles import Tile
-from schemas.delivery import Inclusion
-from schemas.encoding import Time, from_seconds
+from schemas.encoding import Time, b64encode, from_seconds
 from schemas.errors import Error
 from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state, role_of
 from schemas.leaf import EVENTS
 from schemas.limits import LIMITS
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
-
-PIECE: Final = 8
-"""Deliveries that are made before other requests get their turn."""
 
 PAGE_BYTES: Final = LIMITS.batch // 2
 """Bytes after which a page ends, however many items were asked for: clients take answers of `LIMITS.batch`."""
@@ -58,6 +56,8 @@ class Serving:
         self._view = view
         self._clock = clock
         self._reader: ViewReader | None = None
+        self._offers: Offers | None = None
+        self._streams: Streams | None = None
         self._waiting: dict[asyncio.Event, frozenset[Kid] | None] = {}  # whose keys each waits for; None: anybody's
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarms: dict[str, int] = {}
@@ -67,18 +67,26 @@ class Serving:
         """Open the loop's reader and start the ledger thread."""
         self._loop = asyncio.get_running_loop()
         self._reader = self._view.reader()
+        self._offers = Offers(self._sequencer, self._view, self._reader)
+        self._streams = Streams(self._offers, self._offers.memory.prune)
+        self._streams.start()
         self._sequencer.on_checkpoint(self._announce)
         await self._loop.run_in_executor(None, self._sequencer.start)
 
     def release(self) -> None:
         """Release who waits for a checkpoint, and let nobody wait any more; what else is asked is still answered."""
         self._stopping = True
+        if self._streams is not None:
+            self._streams.finish()
         self._wake()
 
     async def stop(self, seconds: float = 10.0) -> None:
         """Release who waits, finish what is queued, close the reader; within a bound."""
         self.release()
         await asyncio.get_running_loop().run_in_executor(None, self._sequencer.stop, seconds)
+        if self._streams is not None:
+            await self._streams.stop()
+            self._streams = self._offers = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -109,6 +117,12 @@ class Serving:
             raise Error("The broker is stopping.", problem="unavailable")
         return self._reader
 
+    @property
+    def _offers_of_loop(self) -> Offers:
+        if self._offers is None:
+            raise Error("The broker is stopping.", problem="unavailable")
+        return self._offers
+
     def now_ms(self) -> int:
         """Return the broker's Unix milliseconds."""
         return self._clock.now_ms()
@@ -136,7 +150,7 @@ class Serving:
         if self.note_size > size_above or self._stopping:
             return
         event = asyncio.Event()
-        self._waiting[event] = None if caller is None else self._kids(caller, self.trust)
+        self._waiting[event] = None if caller is None else Offers.kids(caller, self.trust)
         try:
             async with asyncio.timeout(seconds):
                 while self.note_size <= size_above and not self._stopping:
@@ -150,7 +164,13 @@ class Serving:
     def _announce(self, addressed: frozenset[Kid] | None = None) -> None:
         """Wake the loop; called by the ledger thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, addressed)
+            # The checkpoint that this is about, for there may be a newer one by then: streams take them one by one.
+            self._loop.call_soon_threadsafe(self._announced, self._sequencer.signed, addressed)
+
+    def _announced(self, signed: SignedTree, addressed: frozenset[Kid] | None) -> None:
+        if self._streams is not None:
+            self._streams.announce(signed, addressed)
+        self._wake(addressed)
 
     def _wake(self, addressed: frozenset[Kid] | None = None) -> None:
         for event, kids in self._waiting.items():
@@ -161,49 +181,17 @@ class Serving:
 
     async def feed(self, caller: ParticipantId, after: int, limit: int, topic: Pattern) -> FeedPage:
         """Return a page of the caller's feed; what the rules withhold is durably held before the cursor passes it."""
-        signed, trust, reader = self._sequencer.signed, self.trust, self._view_of_loop
-        kids = self._kids(caller, trust)
-        wanted = None if topic == "*.*" else topic
-        offers = reader.offers(kids, caller, after, limit, wanted, signed.size)
-        deliveries: list[bytes] = []
-        withheld: list[Held] = []
-        full, size = len(offers) >= limit, 0
-        for number, offer in enumerate(offers):
-            # Offers of one number are not split: the cursor could not say where.
-            if size > PAGE_BYTES and offer.number > offers[number - 1].number:
-                full, offers = True, offers[:number]
-                break
-            if number % PIECE == PIECE - 1:
-                await asyncio.sleep(0)
-            row = reader.by_index(offer.index)
-            made = None if row is None else self._deliver(row, caller, kids, trust, signed)
-            if isinstance(made, Withheld):
-                withheld.append(Held(caller, offer.index, signed.size, made.why))
-            elif made is not None:
-                deliveries.append(made)
-                size += len(made)
-        if withheld:
-            await self._sequencer.call(lambda: self._hold(withheld, trust))
-        following = offers[-1].number if full else max(after, signed.size)
-        return FeedPage(following, signed.size, deliveries)
+        page = await self._offers_of_loop.page(caller, after, limit, PAGE_BYTES, topic)
+        note = b64encode(page.signed.note or b"").encode()
+        return FeedPage(
+            page.next, page.signed.size, [whole(item.parts, item.inclusion, note) for item in page.deliveries]
+        )
 
-    def _hold(self, withheld: list[Held], trust: Trust) -> None:
-        if self._sequencer.trust.version != trust.version:
-            # The rules have changed since the decision: whoever asked asks again, under the new ones.
-            raise Error("The rules have just changed.", problem="unavailable")
-        self._view.hold(withheld)
-
-    def _deliver(
-        self, row: StatementRow, caller: ParticipantId, kids: frozenset[Kid], trust: Trust, signed: SignedTree
-    ) -> bytes | Withheld | None:
-        reader = self._view_of_loop
-        body = reader.body(row)
-        if body is None or signed.note is None or row.index >= signed.size:
-            return None
-        record = reader.record(row.index)
-        path = reader.inclusion(row.index, signed.size)
-        inclusion = Inclusion(record.leaf.received_at, row.index, signed.size, path, signed.note)
-        return deliver(record, body, inclusion, caller, kids, trust)
+    def stream(self, caller: ParticipantId, after: int, topic: Pattern, demand: Callable[[], None]) -> Stream:
+        """Open a stream of the caller's feed; `demand` raises when it may not go on."""
+        if self._streams is None:
+            raise Error("The broker is stopping.", problem="unavailable")
+        return self._streams.open(caller, after, topic, demand)
 
     async def held(self, caller: ParticipantId) -> Sequence[HeldNotice]:
         """Return what is kept from the caller, in the order of the ledger."""
@@ -228,10 +216,11 @@ class Serving:
         row = self._view_of_loop.by_notice(notice_id)
         if row is None:
             return None
-        made = self._deliver(row, caller, self._kids(caller, self.trust), self.trust, self._sequencer.signed)
+        signed, trust = self._sequencer.signed, self.trust
+        made = self._offers_of_loop.deliver(row, caller, Offers.kids(caller, trust), trust, signed)
         if isinstance(made, Withheld):
             raise Error(f"The rules withhold it: condition {made.why.condition}.", problem="forbidden")
-        return made
+        return None if made is None else whole(*made, b64encode(signed.note or b"").encode())
 
     async def proof_text(self, caller: ParticipantId, notice_id: NoticeId) -> bytes | None:
         """Return the `.tlog-proof` of a notice's leaf; None where there is nothing for the caller."""
@@ -241,16 +230,11 @@ class Serving:
             return None
         return encode(Proof(row.index, reader.inclusion(row.index, signed.size), signed.note))
 
-    @staticmethod
-    def _kids(who: ParticipantId, trust: Trust) -> frozenset[Kid]:
-        participant = trust.directory.participant(who)
-        return frozenset() if participant is None else frozenset(kid for key in participant.keys for kid in key.kids)
-
     def _may_see(self, row: StatementRow, caller: ParticipantId) -> bool:
         """Say whether a statement is the caller's to see: open acts are everybody's."""
         if row.body_digest is None or row.sender == caller:
             return True
-        if self._view_of_loop.holders(row.notice_id) & self._kids(caller, self.trust):
+        if self._view_of_loop.holders(row.notice_id) & Offers.kids(caller, self.trust):
             return True
         mandate = self._mandate(caller)
         return mandate is not None and (not mandate or bool(mandate & self._concerned(row)))
@@ -332,7 +316,7 @@ class Serving:
         kids: set[Kid] = set()
         for who, party in self.trust.parties.items():
             if party.role in mandate:
-                kids |= self._kids(who, self.trust)
+                kids |= Offers.kids(who, self.trust)
         signed_size = self.note_size
         found = self._view_of_loop.page_for_audit(after, limit, mandate or None, kids, signed_size)
         rows = _fitting(found)

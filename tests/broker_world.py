@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.checkpoints import OwnCheckpoints
 from broker.housekeeping import Housekeeping, directory_files, directory_object
 from broker.ledger.port import Append
 from broker.ledger.signer import CheckpointSigner
@@ -52,7 +53,13 @@ async def running(world: World, folder: Path, clock: HandClock | None = None):
     signer.check(view.size, view.root)
     housekeeping = Housekeeping(ORIGIN, ledger, view, world.repository, now_ms=clock.now_ms())
     sequencer = Sequencer(
-        ORIGIN, ledger, view, signer=signer, receipts=world.receipts, housekeeping=housekeeping, clock=clock
+        ORIGIN,
+        ledger,
+        view,
+        checkpoints=OwnCheckpoints(signer),
+        receipts=world.receipts,
+        housekeeping=housekeeping,
+        clock=clock,
     )
     serving = Serving(sequencer, housekeeping, view, clock)
     await serving.start()

@@ -6,7 +6,7 @@ that is `broker.ledger.fold`. Everything is synchronous and called from one thre
 asynchronous underneath hides its loop. Other threads read through a `LedgerReader` of their own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -137,14 +137,23 @@ class LedgerReader(Protocol):
 class Ledger(LedgerReader, Protocol):
     """A store that the ledger thread appends to; no two processes may have the same one open."""
 
-    def append(self, append: Append) -> int:
-        """Make all of it durable or nothing, and return the position of the first entry.
+    def append(self, append: Append) -> tuple[int | None, ...]:
+        """Make all of it durable or nothing, and return each entry's position, ascending.
 
-        Once this returns, it survives the end of the process and the loss of power. The entries' positions are
-        consecutive, also in a store that others append to; without entries, the position is where the next one would be.
-        A body is never there later than its record, an object never later than the leaf that names it. Raises `StorageFullError` (nothing
-        was appended) or `LedgerUnavailableError` (which leaves it open).
+        Once this returns, it survives the end of the process and the loss of power. In a store that others append to,
+        their records may lie between two of these. None: that entry was left out, for its body could not be kept soon
+        enough; nothing is said about it yet. A body is never there later than its record, an object never later than
+        the leaf that names it. Raises `StorageFullError` (nothing was appended) or `LedgerUnavailableError` (which
+        leaves it open).
         """
+        ...
+
+    def refresh(self) -> None:
+        """Return once all can be read here that anybody had appended before the call. Raises `LedgerUnavailableError`."""
+        ...
+
+    def changed(self) -> list[str]:
+        """Return the names of objects that others have put since the last call."""
         ...
 
     def erase(self, digests: Iterable[bytes]) -> None:
@@ -156,6 +165,34 @@ class Ledger(LedgerReader, Protocol):
 
     def reader(self) -> LedgerReader:
         """Return a reader for another thread, which closes it before the ledger is closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The newest checkpoint that an instance has published, and whether it was this one."""
+
+    note: bytes
+    own: bool
+
+
+class Shared(Protocol):
+    """What the instances of one broker tell each other through the store that all of them append to."""
+
+    def on_news(self, wake: Callable[[], None]) -> None:
+        """Call `wake` from the store's thread whenever there is something new to read."""
+        ...
+
+    def tell(self, note: bytes) -> None:
+        """Publish a checkpoint. Raises `LedgerUnavailableError`; then it may or may not be published."""
+        ...
+
+    def told(self) -> Told | None:
+        """Return the newest checkpoint that was published; None before the first."""
+        ...
+
+    def troubles(self) -> Sequence[str]:
+        """Return what is wrong between instance and store, in words without particulars; nothing while all is well."""
         ...
 
 

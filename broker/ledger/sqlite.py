@@ -65,8 +65,8 @@ _DAYS: Final = """WITH RECURSIVE days(day) AS (SELECT MIN(day) FROM decisions
 _COLUMNS: Final = "position, leaf, document, proof, body_digest, directory, boundary"
 
 
-class _Reads:
-    """What both kinds of connection can be asked."""
+class Reads:
+    """What a connection to a file with these tables can be asked, whoever writes them."""
 
     def __init__(self, db: sqlite3.Connection, origin: Origin) -> None:
         self.origin: Final = origin
@@ -139,7 +139,7 @@ class _Reads:
         self._db.close()
 
 
-class SqliteReader(_Reads):
+class SqliteReader(Reads):
     """Reads an embedded ledger's file, in a thread or process of its own; writes nothing."""
 
     def __init__(self, path: Path, origin: Origin) -> None:
@@ -153,7 +153,7 @@ class SqliteReader(_Reads):
             raise
 
 
-class SqliteLedger(_Reads):
+class SqliteLedger(Reads):
     """The embedded ledger, open for the one thread that appends.
 
     Ownership: `_db` and `_next` are the ledger thread's. A lock keeps a second process out.
@@ -194,7 +194,7 @@ class SqliteLedger(_Reads):
             self._next = super().length()
         return self._next
 
-    def append(self, append: Append) -> int:
+    def append(self, append: Append) -> tuple[int | None, ...]:
         """Append in one transaction; see the port."""
         position = self.length()
         self._next = None  # whatever happens now, the file knows
@@ -224,7 +224,14 @@ class SqliteLedger(_Reads):
                     [(decision.day, decision.data) for decision in append.decisions],
                 )
         self._next = position + len(append.entries)
-        return position
+        return tuple(range(position, self._next))
+
+    def refresh(self) -> None:
+        """Return at once: nobody else appends."""
+
+    def changed(self) -> list[str]:
+        """Return nothing: nobody else puts objects."""
+        return []
 
     def erase(self, digests: Iterable[bytes]) -> None:
         """Overwrite bodies and cut off the write-ahead log that may hold them; see the port."""

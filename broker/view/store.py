@@ -103,11 +103,43 @@ class View(Statements, Feed, Log):
         length = ledger.length()
         if not self._is_of(ledger, length):
             self._empty()
-        while records := ledger.read(self.position, _PAGE):
-            self._apply([(position, record, self._stored_kids(record), None) for position, record in records])
+        while self._read_on():
             if progress is not None:
                 progress(self.position, length)
-        self._restore_held()
+        self._restore_held(self._reader.object_names(PREFIX))
+
+    def follow(
+        self,
+        items: Sequence[tuple[int, Record, bytes | None]],
+        statements: Sequence[Statement | None] | None = None,
+    ) -> list[Applied]:
+        """Fold records that were just appended, and what others have appended before and between them.
+
+        As `apply`, but wherever they lie; returns what became of these.
+        """
+        if all(position == self.position + number for number, (position, _, _) in enumerate(items)):
+            return self.apply(items, statements)
+        own = {position for position, _, _ in items}
+        applied: list[Applied] = []
+        while self.position <= max(own):
+            if not (further := self._read_on()):
+                raise LedgerUnavailableError("The ledger does not show yet what was appended.")
+            applied += [item for item in further if item.position in own]
+        return applied
+
+    def keep_up(self) -> bool:
+        """Apply what the ledger has beyond the view, and objects that others have put; say whether there was any."""
+        moved = False
+        while self._read_on():
+            moved = True
+        names = [name for name in self._writable().changed() if name.startswith(PREFIX)]
+        if names:
+            self._restore_held(names)
+        return moved or bool(names)
+
+    def _read_on(self) -> list[Applied]:
+        records = self._writable().read(self.position, _PAGE)
+        return self._apply([(position, record, self._stored_kids(record), None) for position, record in records])
 
     def _is_of(self, ledger: Ledger, length: int) -> bool:
         """Say whether the last leaf came from this ledger: a restored backup, or another file, may have less or other."""
@@ -155,6 +187,8 @@ class View(Statements, Feed, Log):
         )
 
     def _apply(self, items: Sequence[tuple[int, Record, tuple[Kid, ...], Statement | None]]) -> list[Applied]:
+        if not items:
+            return []
         batch, addressed = Batch(self._db), set[Kid]()
         state, position = self.state, self.position
         applied = []
@@ -235,8 +269,7 @@ class View(Statements, Feed, Log):
             self._writable().append(Append(objects={item.name: item.encode() for item in items}))
             self._write_held(items)
 
-    def _restore_held(self) -> None:
-        names = self._reader.object_names(PREFIX)
+    def _restore_held(self, names: Iterable[str]) -> None:
         found = (self._reader.object(name) for name in names)
         self._write_held([Held.parse(data) for data in found if data is not None])
 

@@ -54,7 +54,7 @@ class Filler:
             state, now = broker.view.state, broker.clock.now_ms()
             made = [self._entry(state.directory, state.boundary, now) for _ in range(min(500, missing))]
             entries = tuple(entry for entry, _ in made)
-            first = broker.ledger.append(Append(entries))
+            first = broker.ledger.append(Append(entries))[0]
             items = [(first + number, entry.record, entry.body) for number, entry in enumerate(entries)]
             broker.view.apply(items, [statement for _, statement in made])
 

@@ -58,7 +58,7 @@ class Store:
         statements = [Statement.parse(entry.record.document) for entry in entries]
         decisions = tuple(Decision("2026-01-01", bytes(300)) for _ in entries)
         begin = time.perf_counter()
-        position = self.ledger.append(Append(tuple(entries), decisions=decisions))
+        position = self.ledger.append(Append(tuple(entries), decisions=decisions))[0]
         items = [(position + n, entry.record, entry.body) for n, entry in enumerate(entries)]
         self.view.apply(items, statements)
         return (time.perf_counter() - begin) / len(entries) * 1e6

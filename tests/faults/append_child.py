@@ -21,7 +21,7 @@ def trial(path, seed):
     print(f"open {os.getpid()}", flush=True)
     sys.stdin.readline()
     try:
-        position = ledger.append(Append(entries, {"file": b"%d" % seed}, (Decision("2026-01-01", b'{"n":1}'),)))
+        position = ledger.append(Append(entries, {"file": b"%d" % seed}, (Decision("2026-01-01", b'{"n":1}'),)))[0]
         print(f"ok {position}", flush=True)
     except Error as error:
         print(type(error).__name__, flush=True)

@@ -47,7 +47,7 @@ def main(folder, seed):
             entries.append(maker.next_directory() if choice == 0 else maker.notice(filler=maker.random.randrange(4000)))
         objects = {snapshot_object(version): b"{}" for version in range(view.state.directory + 1, maker.directory + 1)}
         append = Append(tuple(entries), objects, (Decision("2026-01-01", b'{"n":1}'),))
-        position = ledger.append(append)
+        position = ledger.append(append)[0]
         say(appended=[[position + n, sha256(entry.record.document).hex()] for n, entry in enumerate(entries)])
         items = [(position + n, entry.record, entry.body) for n, entry in enumerate(entries)]
         assert all(item.index is not None for item in view.apply(items))
@@ -55,7 +55,7 @@ def main(folder, seed):
         if notices and maker.random.randrange(3) == 0:
             gone = notices[0].record
             erasure = maker.erasure(Statement.parse(gone.document).notice_id)
-            position = ledger.append(Append((erasure,)))
+            position = ledger.append(Append((erasure,)))[0]
             view.apply([(position, erasure.record, None)])
             ledger.erase([gone.body_digest])
             say(erased=[gone.body_digest.hex()])

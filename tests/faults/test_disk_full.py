@@ -33,7 +33,7 @@ def test_a_full_disk_is_said_and_left_again(small_disk, filler):
     def publish(count):
         entries = tuple(maker.notice(filler=2000) for _ in range(count))
         decision = Decision("2026-01-01", b'{"size":"%d"}' % len(kept))
-        position = ledger.append(Append(entries, {"metadata/a": b"%d" % len(kept)}, (decision,)))
+        position = ledger.append(Append(entries, {"metadata/a": b"%d" % len(kept)}, (decision,)))[0]
         kept.extend(entries)
         view.apply([(position + n, entry.record, entry.body) for n, entry in enumerate(entries)])
         signer.sign(view.size, view.root(view.size), maker.now // 1000)

@@ -78,7 +78,7 @@ class Desk:
         assert isinstance(outcome, Accepted), outcome
         day = from_seconds(self.now_ms // 1000)[:10]
         entry = Entry(outcome.record, outcome.body)
-        position = self.ledger.append(Append((entry,), decisions=(Decision(day, outcome.decision),)))
+        position = self.ledger.append(Append((entry,), decisions=(Decision(day, outcome.decision),)))[0]
         self.view.apply([(position, outcome.record, outcome.body)])
         self.house.follow(self.now_ms)
         return signed.statement

@@ -64,8 +64,8 @@ def test_a_new_ledger_is_empty(ledger, made):
 def test_records_come_back_as_they_were_and_in_their_order(ledger, maker, made):
     first = tuple(made.random_entries(maker, 30))
     second = entries(maker, 2)
-    start = ledger.append(Append(first))
-    after = ledger.append(Append(second))
+    start = ledger.append(Append(first))[0]
+    after = ledger.append(Append(second))[0]
     assert after >= start + len(first)
     found = ledger.read(0, 1000)
     assert [record for _, record in found] == [entry.record for entry in (*first, *second)]
@@ -126,9 +126,11 @@ def test_decisions_are_kept_by_day_and_in_order(ledger):
 
 
 def test_appending_without_entries_says_where_the_next_would_be(ledger, maker):
-    assert ledger.append(Append()) == ledger.length() == 0
+    assert ledger.append(Append()) == ()
+    assert ledger.length() == 0
     ledger.append(Append(entries(maker, 2)))
-    assert ledger.append(Append(objects={"a": b"1"})) == ledger.length()
+    assert ledger.append(Append(objects={"a": b"1"})) == ()
+    assert ledger.changed() == []
 
 
 def test_an_append_is_all_or_nothing(ledger, maker):

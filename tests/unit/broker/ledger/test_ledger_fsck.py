@@ -133,7 +133,7 @@ def test_a_checkpoint_that_does_not_hold_is_named(ledger, maker, made, log):
 def test_an_altered_record_is_named(ledger, maker, made, column):
     fill(ledger, maker, made)
     notice = maker.notice()
-    position = ledger.append(Append((notice,)))
+    position = ledger.append(Append((notice,)))[0]
     change(ledger, f"UPDATE records SET {column} = CAST({column} || ' ' AS BLOB) WHERE position = ?", position)
     report = check(ledger, maker)
     assert Finding(Fault.RECORD, str(position)) in report.findings

@@ -211,7 +211,7 @@ def test_an_append_that_fails_leaves_all_or_nothing_and_the_next_one_works(ledge
     assert (ledger.object("a") is not None) is persisted
     assert bool(ledger.decision_days()) is persisted
     more = maker.notice()
-    assert ledger.append(Append((more,))) == (2 if persisted else 1)
+    assert ledger.append(Append((more,))) == ((2,) if persisted else (1,))
     assert ledger.read(0, 10)[-1][1] == more.record
 
 
@@ -231,7 +231,7 @@ def test_a_busy_file_is_unavailable(ledger, path, maker, monkeypatch):
         with pytest.raises(LedgerUnavailableError, match="BUSY"):
             ledger.append(Append((maker.notice(),)))
         other.execute("ROLLBACK")
-    assert ledger.append(Append((maker.notice(),))) == 0
+    assert ledger.append(Append((maker.notice(),))) == (0,)
 
 
 # Small files

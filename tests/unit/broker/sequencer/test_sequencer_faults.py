@@ -100,7 +100,7 @@ async def test_what_is_appended_is_published_although_the_view_failed(world, bro
 async def test_a_view_that_fails_longer_keeps_everybody_waiting_and_loses_nothing(world, broker):
     signed = letters(world, 2)
     fail(broker.view, "apply", LedgerUnavailableError("Broken."))
-    left = fail(broker.view, "catch_up", *[LedgerUnavailableError("Broken.")] * 2)
+    left = fail(broker.view, "keep_up", *[LedgerUnavailableError("Broken.")] * 2)
     assert outcomes([*(await publish_together(broker, signed))]) == ["unavailable"] * 2
     with pytest.raises(LedgerUnavailableError):
         await broker.sequencer.call(lambda: pytest.fail("it must not run before the view is up to date"))
@@ -179,7 +179,7 @@ async def test_what_is_still_to_be_done_is_no_refusal_either(world, broker):
     """The disk is full while the view should follow: only what is in the ledger already is left open."""
     signed, other = letters(world, 2)
     fail(broker.view, "apply", StorageFullError("Full."))
-    fail(broker.view, "catch_up", *[StorageFullError("Full.")] * 4)
+    fail(broker.view, "keep_up", *[StorageFullError("Full.")] * 4)
     assert outcomes(await publish_together(broker, [signed])) == ["unavailable"]
     with pytest.raises(OverloadedError):
         await publish(broker, signed)
@@ -193,7 +193,7 @@ async def test_what_is_still_to_be_done_is_no_refusal_either(world, broker):
 
 async def test_an_upload_that_the_view_could_not_follow_is_left_open(world, broker):
     fail(broker.view, "apply", StorageFullError("Full."))
-    fail(broker.view, "catch_up", *[StorageFullError("Full.")] * 2)
+    fail(broker.view, "keep_up", *[StorageFullError("Full.")] * 2)
     for ask in (upload_law(world, broker, "uz", DENY), broker.sequencer.call(lambda: None)):
         with pytest.raises(OverloadedError):
             await ask
@@ -244,7 +244,7 @@ async def test_no_cursor_passes_what_is_still_to_be_released(world, broker, cloc
 
 async def test_a_checkpoint_that_cannot_be_kept_is_signed_later(world, broker):
     note = broker.serving.note
-    fail(broker.sequencer._signer, "sign", StorageFullError("Full."), StorageFullError("Full."))
+    fail(broker.sequencer._checkpoints, "newest", StorageFullError("Full."), StorageFullError("Full."))
     assert outcomes([await publish(broker, letters(world, 1)[0])]) == ["created"]
     await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
     assert broker.serving.note_size == broker.view.size
@@ -259,7 +259,7 @@ async def test_after_an_alarm_nothing_is_signed_or_appended_and_reads_go_on(worl
     assert outcomes([await publish(broker, first)]) == ["created"]
     assert len(await inbox(broker, OTHER)) == 1
     note, size, length = broker.serving.note, broker.serving.note_size, broker.ledger.length()
-    fail(broker.sequencer._signer, "sign", SignerError("root-differs", "It was changed."))
+    fail(broker.sequencer._checkpoints, "newest", SignerError("root-differs", "It was changed."))
     clock.ms += 61_000  # the checkpoint's time is renewed each minute
     await until(lambda: broker.sequencer.alarm is not None)
     with pytest.raises(OverloadedError) as caught:
@@ -312,11 +312,32 @@ async def test_a_clock_that_ran_back_is_said_and_counted(world, broker, clock):
     assert broker.view.skipped == {}
 
 
+async def test_what_another_instance_has_overtaken_is_decided_again_and_not_for_ever(world, broker):
+    """Its record does not count under rules that were changed between decision and append."""
+    (signed,) = letters(world, 1)
+    real, asked = broker.view.follow, []
+
+    def overtaken(items, statements=None):
+        real(items, statements)
+        asked.append(len(items))
+        return [Applied(position, None, "rules") for position, _, _ in items]
+
+    known = broker.view.known
+    broker.view.known = lambda digest: None
+    broker.view.by_notice, by_notice = lambda notice_id: None, broker.view.by_notice
+    broker.view.follow = overtaken
+    answer = await publish(broker, signed)
+    assert outcomes([answer]) == ["unavailable"]
+    assert asked == [1] * (1 + module.TRIES)
+    broker.view.follow, broker.view.known, broker.view.by_notice = real, known, by_notice
+    assert outcomes([await publish(broker, signed)]) == ["repeated"]
+
+
 async def test_a_record_that_does_not_count_is_not_published(world, broker):
     """One writer does not come to it; were it to, nobody would get a receipt for nothing."""
     (signed,) = letters(world, 1)
     real = broker.view.apply
-    broker.view.apply = lambda items, _: [Applied(position, None, "rules") for position, _, _ in items]
+    broker.view.apply = lambda items, _: [Applied(position, None, "late") for position, _, _ in items]
     answer = await publish(broker, signed)
     broker.view.apply = real
     assert outcomes([answer]) == ["unavailable"]

@@ -17,7 +17,7 @@ class Broker:
 
     def append(self, *entries):
         """Append entries in one step and return what the view made of each."""
-        position = self.ledger.append(Append(entries))
+        position = self.ledger.append(Append(entries))[0]
         return self.view.apply([(position + n, entry.record, entry.body) for n, entry in enumerate(entries)])
 
     def reopen(self, name="view.sqlite"):

@@ -87,7 +87,7 @@ def test_statements_that_were_parsed_already_are_taken(broker, maker, monkeypatc
     entries = [maker.notice(), maker.next_directory()]
     parsed = [Statement.parse(entries[0].record.document), None]
     monkeypatch.setattr(Statement, "parse", lambda data: pytest.fail("parsed again"))
-    position = broker.ledger.append(Append(tuple(entries)))
+    position = broker.ledger.append(Append(tuple(entries)))[0]
     items = [(position + n, entry.record, entry.body) for n, entry in enumerate(entries)]
     assert [item.index for item in broker.view.apply(items, parsed)] == [0, 1]
 
