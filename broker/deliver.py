@@ -43,13 +43,14 @@ class SharedNotice:
     some 4 ms, most of it for the tree over the stanzas, and 10 µs a recipient.
     """
 
-    __slots__ = ("_levels", "_middle", "_opening", "_stanzas", "numbers", "size", "statement")
+    __slots__ = ("_levels", "_middle", "_opening", "_stanzas", "numbers", "received_at", "size", "statement")
 
     def __init__(self, record: Record, body: bytes) -> None:
         """Take a sealed statement's record and its body."""
         assert record.proof is not None  # statements have one
         sealed = orjson.loads(body)
         self.size = len(body)
+        self.received_at = record.leaf.received_at
         self.statement = Statement.parse(record.document)
         self._stanzas: list[dict[str, Any]] = sealed["recipients"]
         self.numbers: Mapping[Kid, int] = {stanza["header"]["kid"]: n for n, stanza in enumerate(self._stanzas)}

@@ -4,7 +4,7 @@ Every call may raise `schemas.errors.Error`, which becomes a problem document; n
 callers of the signed calls were authenticated by `broker.http.auth`; what they may see is decided behind this line.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +84,18 @@ class DirectoryLeaf:
     index: int
 
 
+class EventSource(Protocol):
+    """What a stream sends: events, as their bytes."""
+
+    async def next(self) -> bytes | None:
+        """Return the next events, or None at the end; raise `Error` where there is nothing for the reader any more."""
+        ...
+
+    def close(self) -> None:
+        """End it. May be called more than once."""
+        ...
+
+
 class Service(Protocol):
     """The broker as its HTTP interface sees it. The attributes are immutable values that are replaced as time goes on."""
 
@@ -133,6 +145,10 @@ class Service(Protocol):
 
     async def feed(self, caller: ParticipantId, after: int, limit: int, topic: Pattern) -> FeedPage:
         """Return a page of the caller's feed."""
+        ...
+
+    def stream(self, caller: ParticipantId, after: int, topic: Pattern, demand: Callable[[], None]) -> EventSource:
+        """Open a stream of the caller's feed; `demand` raises when it may not go on."""
         ...
 
     async def held(self, caller: ParticipantId) -> Sequence[HeldNotice]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from broker import offers
 from broker import serving as module
 from broker.sequencer import NotPublished, OverloadedError, Published
 from broker.telemetry import Figures
@@ -325,7 +326,7 @@ async def test_a_decision_under_rules_that_have_just_changed_holds_nothing(world
     index = broker.view.by_notice(signed.statement.notice_id).index
     await upload_law(world, broker, "uz", "")
     with pytest.raises(Error) as caught:
-        await broker.sequencer.call(lambda: broker.serving._hold([Held(OTHER, index, 1, why)], old))
+        await broker.sequencer.call(lambda: broker.serving._offers._hold([Held(OTHER, index, 1, why)], old))
     assert caught.value.code == "unavailable"
     assert await broker.serving.held(OTHER) == []
     assert len((await broker.serving.feed(OTHER, 0, 10, ALL)).deliveries) == 1
@@ -359,7 +360,7 @@ async def test_a_leaf_that_no_checkpoint_covers_yet_is_not_delivered(world, brok
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])
 async def test_pages_of_any_length_hold_everything_once(world, broker, limit, monkeypatch):
-    monkeypatch.setattr(module, "PIECE", 2)
+    monkeypatch.setattr(offers, "PIECE", 2)
     letters = world.sign([world.sealed(world.statement(SENDER), [OTHER]) for _ in range(7)])
     await asyncio.gather(*(publish(broker, signed) for signed in letters))
     found, after = [], 0

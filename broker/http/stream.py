@@ -1,0 +1,146 @@
+"""`GET /v1/feed/stream`: the feed as Server-Sent Events, for as long as the caller may have it and wants to read.
+
+The route is FastAPI's like the feed's, with the same signature and parameters; what it answers with speaks ASGI itself, and
+waits for its own reader only.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Final
+
+import orjson
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+from starlette.types import Receive, Scope, Send
+
+from broker import events
+from broker.http import openapi
+from broker.http.auth import Caller, Served
+from broker.http.query import Cursor, EachOnce, TopicPattern
+from broker.http.service import EventSource
+from schemas.encoding import b64decode
+from schemas.errors import Error, FormError
+from schemas.ids import Pattern
+
+router = APIRouter()
+
+MEDIA_TYPE: Final = "text/event-stream"
+_RESUME: Final = "Last-Event-ID"
+
+
+class StreamQuery(BaseModel):
+    """Where to begin, and of which topics."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    after: Cursor = 0
+    topic: TopicPattern = "*.*"
+
+
+def resume_once(request: Request) -> None:
+    """Refuse a header that is given twice: readers do not agree on which one counts."""
+    if len(request.headers.getlist(_RESUME)) > 1:
+        raise FormError("This header is given twice.", pointer=f"/header/{_RESUME}")
+
+
+class EventStream(Response):
+    """Sends a source's events until it has no more, or nobody reads them any more."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, source: EventSource, first: bytes | None) -> None:
+        self.status_code = 200
+        self.background = None
+        self._source = source
+        self._first = first
+        self.init_headers({"Cache-Control": "no-store"})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection: `send` returns once the connection has room, and so sets the pace."""
+        del scope
+        source, data = self._source, self._first
+        watch = asyncio.create_task(_close_when_gone(source, receive))
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            # What ends it early is said to the next request, which is refused.
+            with suppress(Error):
+                while data is not None:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                    data = await source.next()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            source.close()
+            watch.cancel()
+
+
+async def _close_when_gone(source: EventSource, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    source.close()
+
+
+_ABOUT: Final = """The same deliveries as the feed's, in the same order, by the same decisions, as they come.
+
+Each event's `id` is the feed's cursor behind it: a ledger index + 1, or the offer number of what was held and is released.
+To go on exactly where a connection ended, send the last `id` as `Last-Event-ID` (it counts before `after`), with a new
+signature. Deliveries that were released together have one `id`, with the last of them: keep them once that has arrived.
+
+* `checkpoint`: `{"size", "checkpoint"}`, the note (base64url) that the deliveries behind it are under; no `id`.
+* `delivery`: a delivery whose `inclusion` has no member `checkpoint`. Put the newest checkpoint event's there, as the last
+  member, and it is the delivery of the feed, byte by byte.
+* `cursor`: `{"next"}`, up to where everything has been there.
+* A comment line every 15 seconds at least, where there is nothing else.
+
+Who reads nothing for 30 seconds is cut off. A stream ends after an hour, and at once when its key does not count any more."""
+
+
+def _example() -> str:
+    """Return events as they may come: a checkpoint, a delivery under it, and the cursor behind it."""
+    delivery = {**openapi.example("delivery")}
+    inclusion = {**delivery["inclusion"]}
+    size, index = inclusion["size"], inclusion["index"]
+    note = b64decode(inclusion.pop("checkpoint"))
+    data = orjson.dumps({**delivery, "inclusion": inclusion})
+    parts = (events.checkpoint(size, note), events.opening(index + 1), data, b"\n\n", events.cursor(size), events.BEAT)
+    return b"".join(parts).decode()
+
+
+@router.get(
+    "/v1/feed/stream",
+    name="feedStream",
+    operation_id="feedStream",
+    summary="The caller's feed as it comes",
+    description=_ABOUT,
+    response_class=Response,
+    dependencies=[EachOnce, Depends(resume_once)],
+    responses=openapi.responses(
+        {200: openapi.bytes_body(MEDIA_TYPE, "Server-Sent Events, without an end of its own.", _example())},
+        *openapi.CALLER,
+        "invalid-form",
+        "rate-limited",
+        "storage-full",
+    ),
+    openapi_extra=openapi.SIGNED,
+)
+async def feed_stream(
+    query: Annotated[StreamQuery, Query()],
+    caller: Caller,
+    service: Served,
+    last: Annotated[
+        Cursor | None, Header(alias=_RESUME, description="The last `id` that has arrived; it counts before `after`.")
+    ] = None,
+) -> Response:
+    """Open a stream of what is offered to the caller after a cursor."""
+
+    def demand() -> None:
+        caller.demand_in_force(service)
+
+    after = query.after if last is None else last
+    source = service.stream(caller.participant, after, Pattern(query.topic), demand)
+    try:
+        # What is wrong at once is answered with a problem.
+        first = await source.next()
+    except BaseException:
+        source.close()
+        raise
+    return EventStream(source, first)
