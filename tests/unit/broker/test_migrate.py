@@ -11,7 +11,7 @@ from broker import migrate as migrating
 from broker.ledger.database import transaction
 from broker.ledger.fsck import Fault, fsck
 from broker.ledger.port import Append, Decision, LedgerUnavailableError
-from broker.ledger.sqlite import _COLUMNS, SqliteLedger, _row
+from broker.ledger.sqlite import SqliteLedger
 from broker.migrate import MARK, DamagedSourceError, ForeignTargetError, migrate
 from keys.log.merkle import EMPTY_ROOT
 from schemas.checkpoint import Checkpoint
@@ -32,8 +32,12 @@ class Taking(SqliteLedger):
         self._next = None
         with transaction(self._db):
             self._db.executemany(
-                f"INSERT INTO records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [_row(at + number, one.record) for number, one in enumerate(moved)],
+                "INSERT INTO records (position, leaf, document, proof, body_digest, directory, boundary)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (number, one.leaf.encode(), one.document, one.proof, one.body_digest, one.directory, one.boundary)
+                    for number, one in enumerate((one.record for one in moved), at)
+                ],
             )
             self._db.executemany(
                 "INSERT INTO bodies (digest, since, kids, body) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
