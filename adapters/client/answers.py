@@ -103,6 +103,44 @@ def receipt(data: bytes) -> str:
         return Members(strict_json.parse(data), ("receipt",)).string("receipt")
 
 
+@dataclass(frozen=True, slots=True)
+class LineResult:
+    """What a batch's answer says of one line: its status, and the receipt or the problem document; neither is verified."""
+
+    status: int
+    receipt: str | None
+    problem: dict[str, Json]
+
+
+def results(data: bytes, count: int) -> tuple[LineResult | AnswerError, ...]:
+    """Read the answer to a batch of `count` lines: a result for each, or an `AnswerError` in its place.
+
+    Raises `AnswerError` where they cannot be told apart.
+    """
+    lines = data.split(b"\n", count + 1)
+    if len(lines) != count + 1 or lines.pop():
+        raise AnswerError("What the broker answered is not a result for each line.")
+    return tuple(_result(line) for line in lines)
+
+
+def _result(line: bytes) -> LineResult | AnswerError:
+    try:
+        with _answer("a line's result"):
+            value = strict_json.parse_object(line)
+            if "receipt" in value:
+                m = Members(value, ("status", "receipt"))
+                status = m.integer("status")
+                if status not in (200, 201):
+                    raise FormError("Must be 200 or 201.", pointer="/status")
+                return LineResult(status, m.string("receipt"), {})
+            told = value.get("status")
+            if not isinstance(told, int) or not 400 <= told < 600:
+                raise FormError("Must be a problem's status.", pointer="/status")
+            return LineResult(told, None, value)
+    except AnswerError as error:
+        return error
+
+
 def held(data: bytes) -> tuple[Held, ...]:
     """Read the list of what is withheld; raise `AnswerError`."""
     with _answer("the list of what is held"):

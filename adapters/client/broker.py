@@ -6,7 +6,7 @@ proofs and the directory by `keys`. This module neither repeats a call nor keeps
 """
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
@@ -16,7 +16,7 @@ import orjson
 from yarl import URL
 
 from adapters.client import answers
-from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
 from adapters.client.transport import Answer, HttpTransport, Request, Transport
 from keys.log import tiles
 from keys.log.tiles import Tile
@@ -31,10 +31,15 @@ Sign = Callable[[str, str, bytes | None], Mapping[str, str]]
 """Signs a request (RFC 9421) by method, URL and body, and returns the header fields to add."""
 
 PROBLEM: Final = "application/problem+json"
+LINES: Final = "application/x-ndjson"
 NOTE_LIMIT: Final = 128 << 10
 TILE_LIMIT: Final = 256 * (2 + 65_535)
 FILE_LIMIT: Final = 8 << 20
 MOST_RETRY_AFTER: Final = 300.0
+BATCH_SECONDS: Final = 45.0
+"""Seconds that a batch may take beyond what other calls may."""
+
+_NO_BATCHES: Final = frozenset({404, 405, 415})
 _AWAY: Final = frozenset({408, 429})
 """Statuses below 500 that say as little about the call as those above."""
 
@@ -83,6 +88,25 @@ class BrokerClient:
         """Put an envelope and return its receipt (compact JWS), the same for a statement that is in the log already."""
         answer = await self._call("PUT", f"/notices/{notice_id}", body=envelope, limit=NOTE_LIMIT)
         return answers.receipt(answer.body)
+
+    async def publish_many(self, envelopes: Sequence[bytes]) -> list[str | Error]:
+        """Post up to 100 envelopes; return for each, in their order, its receipt or the error that `publish` would raise.
+
+        Raises `NoBatchesError`, and for the request as a whole what any call raises.
+        """
+        answer = await self._exchange(
+            "POST",
+            "/notices",
+            body=b"\n".join(envelopes),
+            headers={"Content-Type": LINES},
+            limit=LIMITS.batch,
+            seconds=self._seconds + BATCH_SECONDS,
+        )
+        if answer.status in _NO_BATCHES:
+            raise NoBatchesError("The broker does not take batches.")
+        if answer.status != 200:
+            raise _failure(answer.status, answer.headers, _problem(answer.headers, answer.body))
+        return [_said(result, answer.headers) for result in answers.results(answer.body, len(envelopes))]
 
     async def notice(self, notice_id: NoticeId, sign: Sign) -> bytes:
         """Return the caller's delivery of a notice; its bytes are in the one encoding."""
@@ -192,23 +216,47 @@ class BrokerClient:
         sign: Sign | None = None,
         seconds: float | None = None,
     ) -> Answer:
+        """Exchange a request for an answer that is none of failure."""
+        answer = await self._exchange(
+            method, path, limit=limit, query=query, body=body, headers=headers, sign=sign, seconds=seconds
+        )
+        if answer.status < 300:
+            return answer
+        raise _failure(answer.status, answer.headers, _problem(answer.headers, answer.body))
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        limit: int,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        sign: Sign | None = None,
+        seconds: float | None = None,
+    ) -> Answer:
         url = URL(f"{self._base}/v1{quote(path)}", encoded=True)
         if query:
             url = url.with_query(query)
         fields = {"Accept": "application/json, text/plain, */*", "User-Agent": "valise", **(headers or {})}
         if body is not None:
-            fields["Content-Type"] = "application/json"
+            fields.setdefault("Content-Type", "application/json")
         if sign is not None:
             fields.update(sign(method, str(url), body))
-        answer = await self._transport.send(Request(method, str(url), fields, body, seconds or self._seconds, limit))
-        if answer.status < 300:
-            return answer
-        raise _failure(answer.status, answer.headers, answer.body)
+        return await self._transport.send(Request(method, str(url), fields, body, seconds or self._seconds, limit))
 
 
-def _failure(status: int, headers: Mapping[str, str], data: bytes) -> Error:
+def _said(result: answers.LineResult | AnswerError, headers: Mapping[str, str]) -> str | Error:
+    if isinstance(result, AnswerError):
+        return result
+    if result.receipt is not None:
+        return result.receipt
+    return _failure(result.status, headers, result.problem)
+
+
+def _failure(status: int, headers: Mapping[str, str], problem: Mapping[str, Json] | None) -> Error:
     """Return the error that an answer stands for: what is no problem of the broker's own is no answer."""
-    problem = _problem(headers, data)
     code = None if problem is None else problem.get("type")
     remote = code.removeprefix("urn:valise:problem:") if isinstance(code, str) else None
     if status in _AWAY or status >= 500 or problem is None or remote is None:

@@ -48,3 +48,9 @@ class AnswerError(Error):
     """What the broker answered is not of the form that the call has, or proves something else than it must."""
 
     problem = "unverified"
+
+
+class NoBatchesError(Error):
+    """The broker does not take batches: it is an older one. Nothing was published; envelopes go one by one."""
+
+    problem = "not-found"

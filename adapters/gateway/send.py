@@ -6,8 +6,10 @@ the same receipt. Crash points: before `keep_sealed` nothing has left the house 
 the same bytes go out again; after the broker's commit, and before `mark_published`, they go out again and get the same
 receipt; after a refusal and before it is recorded, the same refusal comes again. So nothing is lost and nothing doubled.
 
-Entries go one after the other. Rows of one import have no order among themselves: up to eight of them are on their way
-at once.
+What waits alone goes alone. Where more waits, up to a hundred go in one request, in their order, if nothing among them
+depends on another: rows of one import, notices, acknowledgements. Each is answered by itself; one that must be sealed anew
+takes its new place behind those that went with it, and what the broker could not decide on goes out again before anything
+else. All other acts go one after the other. To a broker without batches, rows of one import go eight at a time.
 """
 
 import asyncio
@@ -22,7 +24,7 @@ from typing import Final
 import structlog
 
 from adapters.client.broker import BrokerClient
-from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
 from adapters.client.receipts import VerifiedReceipt, check_receipt, check_refusal
 from adapters.gateway import outbox
 from adapters.gateway.alarms import Alarms
@@ -30,18 +32,25 @@ from adapters.gateway.follow import Follower
 from adapters.gateway.identity import Identity
 from adapters.gateway.outbox import Addressed, Entry, Publication, Sealing
 from adapters.gateway.outcomes import Outcomes
+from adapters.gateway.pace import Pace
 from adapters.gateway.sealing import Holders, Sealed, Sealer
 from adapters.gateway.state import STOPPING
 from adapters.gateway.status import Denial, LeftOut, State, Trouble, Via
 from adapters.gateway.store import Store, Transaction, Work
+from keys.directory.log_target import LogTarget
 from keys.errors import UnknownKeyError
 from schemas.envelope import envelope_bytes
 from schemas.errors import Error
 from schemas.ids import NoticeId, Origin, ParticipantId
+from schemas.limits import LIMITS
 from schemas.receipt import Refusal
 
-BATCH: Final = 100
+BATCH: Final = LIMITS.batch_lines
+MOST_BYTES: Final = 4 << 20
+"""Bytes of one request beyond which it takes no more entries."""
+
 AT_ONCE: Final = 8
+RECORDED_LATER: Final = 32
 MOST_SEALS: Final = 5
 _log = structlog.get_logger("gateway")
 
@@ -55,6 +64,9 @@ _WAITED_OUT: Final = frozenset({"clock-skew", "fork"})
 """Definite refusals that another seal cures once a clock is set or a person has looked: it is tried for ever."""
 
 AWAY: Final = frozenset({"broker-away"})
+
+_LOOSE: Final = frozenset({"issue", "acknowledge"})
+"""Acts of which one does not depend on another that waits beside it."""
 
 
 @dataclass(slots=True)
@@ -112,6 +124,7 @@ class Sender:
         self._recording: deque[asyncio.Task[None]] = deque()
         self._backoff = Backoff()
         self._resume_at = 0.0
+        self._pace = Pace(BATCH)
 
     def wake(self) -> None:
         """Tell that something new waits."""
@@ -201,36 +214,96 @@ class Sender:
             at = 0
             while at < len(entries):
                 end = at + 1
-                while (
-                    end < len(entries) and entries[at].series is not None and entries[end].series == entries[at].series
-                ):
+                while end < len(entries) and _together(entries[at], entries[end]):
                     end += 1
                 await self._send_together(entries[at:end])
                 at = end
 
     async def _send_together(self, entries: Sequence[Entry]) -> None:
-        """Send entries that have no order among themselves, some at once; record the answers in their order."""
+        """Send entries of which none depends on another: in batches, in their order, until all are settled."""
+        waiting = list(entries)
+        loop = asyncio.get_running_loop()
+        while waiting:
+            size = self._pace.size(loop.time())
+            batch = _fitting(waiting, size)
+            if len(batch) > 1:
+                waiting = [*await self._send_batch(batch), *waiting[len(batch) :]]
+                continue
+            if self._pace.without_batches(loop.time()):
+                batch = waiting
+            await self._send_singly([(entry, None) for entry in batch])
+            waiting = waiting[len(batch) :]
+
+    async def _send_batch(self, batch: Sequence[Entry]) -> Sequence[Entry]:
+        """Send entries in one request and deal with each result; return those that must go out again, in their order."""
+        await self._alarms.without(STOPPING)
+        network = await self._follower.wait()
+        try:
+            answers = await self._client.publish_many([_envelope(entry) for entry in batch])
+        except NoBatchesError:
+            self._pace.no_batches(asyncio.get_running_loop().time())
+            return batch
+        except BrokerAwayError as error:
+            self._pace.went_badly()
+            await self._not_publishing(error)
+            return batch
+        except (RefusedError, AnswerError):
+            # Said of none in particular: each finds out for itself.
+            self._pace.went_badly()
+            await self._send_singly([(entry, None) for entry in batch])
+            return ()
+        log = network.directory.log
+        outcomes = await asyncio.to_thread(lambda: [_checked(*pair, log) for pair in zip(batch, answers, strict=True)])
+        published: list[_Published] = []
+        refused: list[tuple[Entry, Error]] = []
+        later: list[tuple[Entry, BrokerAwayError]] = []
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, VerifiedReceipt):
+                published.append(_Published(entry.seq, entry.id, outcome))
+            elif isinstance(outcome, BrokerAwayError):
+                later.append((entry, outcome))
+            else:
+                refused.append((entry, outcome))
+        await self._record(published)
+        if later:
+            self._pace.went_badly()
+        elif published:
+            self._pace.went_well()
+            await self._is_publishing()
+        await self._send_singly(refused)
+        if later:
+            await self._not_publishing(later[0][1])
+        return [entry for entry, _ in later]
+
+    async def _send_singly(self, entries: Sequence[tuple[Entry, Error | None]]) -> None:
+        """Send entries in requests of their own, some at once where they are rows of an import; record in their order.
+
+        Beside an entry stands what it was answered in a batch, where it was in one.
+        """
         on_their_way: deque[asyncio.Task[_Published | None]] = deque()
         try:
-            for entry in entries:
-                if len(on_their_way) >= AT_ONCE:
-                    await self._record(await on_their_way.popleft())
-                on_their_way.append(asyncio.create_task(self._settle(entry)))
+            for entry, answer in entries:
+                if len(on_their_way) >= (1 if entry.series is None else AT_ONCE):
+                    await self._record(_alone(await on_their_way.popleft()))
+                on_their_way.append(asyncio.create_task(self._settle(entry, answer)))
             while on_their_way:
-                await self._record(await on_their_way.popleft())
+                await self._record(_alone(await on_their_way.popleft()))
         finally:
             for task in on_their_way:
                 task.cancel()
 
-    async def _settle(self, entry: Entry) -> _Published | None:
-        """Send one entry until it is answered for good; return its receipt, None where the answer was recorded here."""
+    async def _settle(self, entry: Entry, answer: Error | None) -> _Published | None:
+        """Send one entry until it is answered for good; return its receipt, None where the answer was recorded here.
+
+        `answer` is what it was answered already: it is dealt with before anything is sent.
+        """
         while True:
             await self._alarms.without(STOPPING)
             try:
-                receipt = await self._publish(entry)
+                receipt = await self._publish(entry) if answer is None else _raised(answer)
             except BrokerAwayError as error:
-                await self._alarms.start("not-publishing", error.detail)
-                await self._pause(error.retry_after)
+                self._pace.went_badly()
+                await self._not_publishing(error)
             except RefusedError as error:
                 again = await self._refused(entry, error)
                 if again is None:
@@ -239,9 +312,18 @@ class Sender:
             except AnswerError as error:
                 await self._odd(error)
             else:
-                self._backoff.reset()
-                await self._alarms.end("not-publishing", "odd-answer", "not-accepted")
+                self._pace.went_well()
+                await self._is_publishing()
                 return _Published(entry.seq, entry.id, receipt)
+            answer = None
+
+    async def _is_publishing(self) -> None:
+        self._backoff.reset()
+        await self._alarms.end("not-publishing", "odd-answer", "not-accepted")
+
+    async def _not_publishing(self, error: BrokerAwayError) -> None:
+        await self._alarms.start("not-publishing", error.detail)
+        await self._pause(error.retry_after)
 
     async def _pause(self, asked: float | None) -> None:
         """Wait before the next attempt; where the broker is known to be away, at most until it is back.
@@ -268,19 +350,15 @@ class Sender:
         parts = entry.parts
         assert parts is not None  # only sealed entries come here
         network = await self._follower.wait()
-        token = await self._client.publish(parts.notice_id, envelope_bytes(parts.statement, parts.proof, parts.sealed))
-        return check_receipt(
-            token, network.directory.log, parts.statement, parts.proof, sealed=parts.sealed is not None
-        )
+        token = await self._client.publish(parts.notice_id, _envelope(entry))
+        return _receipt(entry, token, network.directory.log)
 
-    async def _record(self, published: _Published | None) -> None:
-        """Record a receipt behind those before it; some may be on their way to the disk while the next is sent."""
-        if published is None:
+    async def _record(self, published: Sequence[_Published]) -> None:
+        """Record receipts behind those before them; some may be on their way to the disk while the next is sent."""
+        if not published:
             return
-        receipt = published.receipt
-        publication = Publication(published.seq, receipt.token, receipt.receipt.index, receipt.receipt.leaf.received_at)
-        self._recording.append(asyncio.create_task(self._note_published(publication, published.id)))
-        while len(self._recording) > 4 * AT_ONCE or (self._recording and self._recording[0].done()):
+        self._recording.append(asyncio.create_task(self._note_published(published)))
+        while len(self._recording) > RECORDED_LATER or (self._recording and self._recording[0].done()):
             await self._recording.popleft()
 
     async def _recorded(self) -> None:
@@ -288,9 +366,11 @@ class Sender:
         while self._recording:
             await self._recording.popleft()
 
-    async def _note_published(self, publication: Publication, name: NoticeId) -> None:
-        await self._store.write(lambda tx: outbox.mark_published(tx, (publication,)))
-        self._outcomes.settled(name)
+    async def _note_published(self, published: Sequence[_Published]) -> None:
+        publications = tuple(_publication(item) for item in published)
+        await self._store.write(lambda tx: outbox.mark_published(tx, publications))
+        for item in published:
+            self._outcomes.settled(item.id)
 
     # Refusals
 
@@ -378,6 +458,60 @@ class Sender:
         await self._store.write(end)
         self._outcomes.settled(entry.id)
         _log.warning("notice.refused", notice=entry.id, problem=trouble.code)
+
+
+def _together(one: Entry, other: Entry) -> bool:
+    """Say whether two entries that wait one behind the other may go out in one request."""
+    if one.series is not None or other.series is not None:
+        return one.series == other.series
+    return one.draft.act in _LOOSE and other.draft.act in _LOOSE
+
+
+def _fitting(entries: Sequence[Entry], count: int) -> Sequence[Entry]:
+    """Return the first entries, up to `count` and as many as one request takes, at least one."""
+    size = 0
+    for number, entry in enumerate(entries[:count]):
+        parts = entry.parts
+        assert parts is not None  # only sealed entries are sent
+        size += len(parts.statement) * 4 // 3 + len(parts.proof) + len(parts.sealed or b"")
+        if size > MOST_BYTES and number:
+            return entries[:number]
+    return entries[:count]
+
+
+def _envelope(entry: Entry) -> bytes:
+    parts = entry.parts
+    assert parts is not None  # only sealed entries are sent
+    return envelope_bytes(parts.statement, parts.proof, parts.sealed)
+
+
+def _receipt(entry: Entry, token: str, log: LogTarget) -> VerifiedReceipt:
+    parts = entry.parts
+    assert parts is not None  # it was just sent
+    return check_receipt(token, log, parts.statement, parts.proof, sealed=parts.sealed is not None)
+
+
+def _checked(entry: Entry, answer: str | Error, log: LogTarget) -> VerifiedReceipt | Error:
+    """Return the receipt in an entry's answer, or the error that it is."""
+    if isinstance(answer, Error):
+        return answer
+    try:
+        return _receipt(entry, answer, log)
+    except AnswerError as error:
+        return error
+
+
+def _raised(error: Error) -> VerifiedReceipt:
+    raise error
+
+
+def _alone(published: _Published | None) -> Sequence[_Published]:
+    return () if published is None else (published,)
+
+
+def _publication(published: _Published) -> Publication:
+    receipt = published.receipt
+    return Publication(published.seq, receipt.token, receipt.receipt.index, receipt.receipt.leaf.received_at)
 
 
 def _demand_same(signed: Refusal, problem: str, denials: Sequence[Denial]) -> None:

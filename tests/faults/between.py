@@ -44,7 +44,7 @@ class Between:
 
     @property
     def published(self) -> int:
-        return sum(request.method == "PUT" for request in self.wire.log)
+        return sum(request.method in ("PUT", "POST") for request in self.wire.log)
 
 
 @dataclass

@@ -48,7 +48,7 @@ class Dying:
         async def dying_send(request):
             if self.dead.is_set():
                 await asyncio.Event().wait()
-            if request.method != "PUT":
+            if request.method not in ("PUT", "POST"):
                 return await send(request)
             await self.step()
             answer = await send(request)
