@@ -454,7 +454,7 @@ class Sequencer:
         published = False
         try:
             if accepted or decisions:
-                entries = tuple(Entry(outcome.record, outcome.body) for outcome in accepted)
+                entries = tuple(Entry(outcome.record, outcome.body, outcome.statement.topic) for outcome in accepted)
                 positions = self._ledger.append(Append(entries, decisions=decisions))
                 # --- the commit point: from here on the accepted statements are published ---
                 published = True

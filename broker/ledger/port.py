@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.errors import Error
-from schemas.ids import Kid, Origin
+from schemas.ids import Kid, Origin, Topic
 from schemas.record import Record
 
 
@@ -44,10 +44,11 @@ class LedgerUnavailableError(Error):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record to append, and the sealed body that its `body_digest` is of (None where that is None)."""
+    """A record to append, the sealed body that its `body_digest` is of (None where that is None), its statement's topic."""
 
     record: Record
     body: bytes | None
+    topic: Topic | None = None
 
     def __post_init__(self) -> None:
         if (self.body is None) is not (self.record.body_digest is None):
@@ -100,6 +101,10 @@ class LedgerReader(Protocol):
 
     def body(self, digest: bytes) -> bytes | None:
         """Return the sealed body with this SHA-256; None when there is none or it was erased."""
+        ...
+
+    def holds(self, digest: bytes) -> bool:
+        """Say whether this body is stored, or may still be read: False once it was erased, or where it never was."""
         ...
 
     def holders(self, digest: bytes) -> tuple[Kid, ...] | None:

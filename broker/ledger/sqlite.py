@@ -62,7 +62,7 @@ _DAYS: Final = """WITH RECURSIVE days(day) AS (SELECT MIN(day) FROM decisions
     UNION ALL SELECT (SELECT MIN(day) FROM decisions WHERE day > days.day) FROM days WHERE day IS NOT NULL)
     SELECT day FROM days WHERE day IS NOT NULL"""
 
-_COLUMNS: Final = "position, leaf, document, proof, body_digest, directory, boundary"
+COLUMNS: Final = "position, leaf, document, proof, body_digest, directory, boundary"
 
 
 class Reads:
@@ -76,7 +76,7 @@ class Reads:
         """Return at most `limit` records from `position` on; see the port."""
         with explained():
             rows = self._db.execute(
-                f"SELECT {_COLUMNS} FROM records WHERE position >= ? ORDER BY position LIMIT ?",  # noqa: S608 - constants
+                f"SELECT {COLUMNS} FROM records WHERE position >= ? ORDER BY position LIMIT ?",  # noqa: S608 - constants
                 (position, limit),
             ).fetchall()
         return [(row[0], _record(row)) for row in rows]
@@ -92,6 +92,12 @@ class Reads:
         with explained():
             row = self._db.execute("SELECT CAST(body AS BLOB) FROM bodies WHERE digest = ?", (digest,)).fetchone()
         return None if row is None else row[0]
+
+    def holds(self, digest: bytes) -> bool:
+        """Say whether a body is stored and not erased."""
+        with explained():
+            row = self._db.execute("SELECT body IS NOT NULL FROM bodies WHERE digest = ?", (digest,)).fetchone()
+        return row is not None and bool(row[0])
 
     def holders(self, digest: bytes) -> tuple[Kid, ...] | None:
         """Return the key ids of a body's stanzas, also of an erased one."""
@@ -201,8 +207,8 @@ class SqliteLedger(Reads):
         with transaction(self._db):
             if append.entries:
                 self._db.executemany(
-                    f"INSERT INTO records ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
-                    [_row(position + number, entry.record) for number, entry in enumerate(append.entries)],
+                    f"INSERT INTO records ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
+                    [row_of(position + number, entry.record) for number, entry in enumerate(append.entries)],
                 )
                 # A doubled statement has the same body, which may have been erased meanwhile and stays so.
                 self._db.executemany(
@@ -274,7 +280,8 @@ def _check(db: sqlite3.Connection, origin: Origin) -> None:
         raise StoreMismatchError("The ledger is another deployment's.")
 
 
-def _row(position: int, record: Record) -> tuple[int, bytes, bytes, bytes | None, bytes | None, int, str | None]:
+def row_of(position: int, record: Record) -> tuple[int, bytes, bytes, bytes | None, bytes | None, int, str | None]:
+    """Return a record's values in the order of `COLUMNS`."""
     return (
         position,
         record.leaf.encode(),

@@ -289,7 +289,7 @@ class View(Statements, Feed, Log):
             """SELECT erasures.notice_id, body_digest FROM erasures JOIN statements USING (notice_id)
             WHERE NOT done AND body_digest IS NOT NULL ORDER BY erasures.idx"""
         )
-        left = [(notice_id, digest) for notice_id, digest in rows if self._reader.body(digest) is not None]
+        left = [(notice_id, digest) for notice_id, digest in rows if self._reader.holds(digest)]
         with transaction(self._db):
             self._db.execute("UPDATE erasures SET done = 1 WHERE NOT done")
             self._db.executemany(

@@ -1,0 +1,358 @@
+"""Reading: what the topics have is taken into the mirror, in the ledger's order, never a record before its body.
+
+Three consumers, so that none waits for another's long poll: the ledger; the bodies; objects, decisions and checkpoints.
+A record whose body (or, for a directory version, whose files) has not been read waits at the head of the line until the
+body is there, or its topic has been read past the end that was asked for after the record was seen: then it is gone for
+good. While an instance starts, what was in the ledger already does not wait: bodies follow behind, and `behind` says so.
+A stranger's record is skipped, counted and alarmed; the tree does not know of it.
+"""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.frames import BadFrameError, FrameKeys, TopicFrames
+from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody, ReadDecision, ReadObject, ReadRecord
+from broker.ledger.kafka.payloads import (
+    CHECKPOINT,
+    INSTANCE,
+    Heartbeat,
+    parse_checkpoint,
+    parse_record,
+)
+from broker.ledger.kafka.topics import CHECKPOINTS, CLOSING_KEY, DECISIONS, LEDGER, OBJECTS
+from broker.ledger.port import LedgerUnavailableError, Told
+from broker.ledger.stanzas import stanza_kids
+from keys.digests import sha256
+from schemas.errors import Error
+from schemas.leaf import LeafType
+
+PAGE: Final = 1000
+"""Records that are taken at a time."""
+POLL_MS: Final = 500
+RETRY_S: Final = 0.2
+STOP_S: Final = 5.0
+SAY_S: Final = 10.0
+_ASKING: Final = "asking"
+
+log = structlog.get_logger("broker")
+
+
+class Follower:
+    """Reads all topics into the mirror; lives on the store's event loop.
+
+    `skipped` counts foreign records by reason, `absent` bodies that never came. `told`, `instances` are the newest
+    checkpoint and the instances that were alive, with the cluster's time. `short` says that the ledger ends before what
+    was read of it already: it was restored from a backup, or made anew.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        keys: FrameKeys,
+        mirror: Mirror,
+        bodies: Sequence[str],
+        *,
+        name: str,
+        news: Callable[[], None],
+    ) -> None:
+        """Read `bodies` beside the topics of every deployment; call `news` after each step forward."""
+        self._connection = connection
+        self._keys = keys
+        self._mirror = mirror
+        self._bodies = tuple(bodies)
+        self._name = name
+        self._news = news
+        self._consumers: dict[str, Any] = {}
+        self._pending: deque[ReadRecord] = deque()
+        self._seen = mirror.next(LEDGER)
+        self._free = 0  # records before this offset do not wait for their bodies
+        self._ends: dict[str, int] = {}  # where the bodies' topics ended when this instance began
+        self._barrier: dict[str, int] | None = None
+        self._at: dict[str, int] = {}  # how far each topic was read in this life of the process
+        self._writing = asyncio.Lock()
+        self._moved = asyncio.Condition()
+        self._say_after: dict[str, float] = {}
+        self.skipped: Counter[str] = Counter()
+        self.absent = 0
+        self.behind = True
+        self.short = False
+        self.told: Told | None = None
+        self.instances: dict[str, tuple[Heartbeat, int]] = {}
+        self.changed: list[str] = []
+
+    # Starting and stopping
+
+    async def start(self) -> None:
+        """Open the consumers where they have read to; raise `LedgerUnavailableError`, or `Error` for another ledger."""
+        small = (OBJECTS, DECISIONS, CHECKPOINTS)
+        # On a connection of its own: a node answers in order, and would first let a fetch wait for news.
+        self._consumers[_ASKING] = asking = AIOKafkaConsumer(**self._connection.consumer())
+        with _unavailable():
+            await asking.start()
+            parts = [TopicPartition(topic, 0) for topic in (LEDGER, *small, *self._bodies)]
+            asking.assign(parts)
+            asking.pause(*parts)
+            for part in parts:
+                asking.seek(part, 0)
+        await asyncio.gather(
+            self._assign("ledger", (LEDGER,)), self._assign("small", small), self._assign("bodies", self._bodies)
+        )
+        end = (await self._end((LEDGER,)))[LEDGER]
+        self._ends = await self._end(self._bodies)
+        self._free = end
+        if end < self._mirror.next(LEDGER):
+            self.short = True
+        self._look_whether_behind()
+
+    async def _assign(self, kind: str, topics: Sequence[str]) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._connection.consumer() | {"fetch_max_wait_ms": POLL_MS if kind == "ledger" else 50}
+        )
+        self._consumers[kind] = consumer
+        with _unavailable():
+            await consumer.start()
+            parts = [TopicPartition(topic, 0) for topic in topics]
+            consumer.assign(parts)
+            begins = await consumer.beginning_offsets(parts)
+            for part in parts:
+                # Checkpoints are few: read from the beginning, they are kept nowhere. A topic that is cleaned begins later.
+                at = 0 if part.topic == CHECKPOINTS else self._mirror.next(part.topic)
+                self._at[part.topic] = max(at, begins[part])
+                consumer.seek(part, self._at[part.topic])
+
+    def tasks(self) -> list["asyncio.Task[None]"]:
+        """Begin to read; the tasks end when they are cancelled."""
+        return [
+            asyncio.create_task(self._follow(kind, take), name=f"follow-{kind}")
+            for kind, take in (
+                ("ledger", self._take_records),
+                ("bodies", self._take_bodies),
+                ("small", self._take_small),
+            )
+        ]
+
+    async def stop(self) -> None:
+        """Close the consumers, within a bound."""
+        stops = [asyncio.ensure_future(one.stop()) for one in self._consumers.values()]
+        if stops:
+            _, late = await asyncio.wait(stops, timeout=STOP_S)
+            for one in late:
+                one.cancel()
+            await asyncio.gather(*stops, return_exceptions=True)
+
+    # Reading
+
+    async def _follow(self, kind: str, take: Callable[[dict[Any, list[Any]]], None]) -> None:
+        consumer = self._consumers[kind]
+        while True:
+            try:
+                found = await consumer.getmany(timeout_ms=POLL_MS, max_records=PAGE)
+                if found:
+                    take(found)
+                await self._advance()
+            except (OffsetOutOfRangeError, NoOffsetForPartitionError):
+                await self._begin_again(kind)
+            except KafkaError as error:
+                log.warning("topics.unreadable", kind=kind, failed=type(error).__name__)
+                await asyncio.sleep(RETRY_S)
+            except Error as error:
+                # The mirror's disk: what was read is read again.
+                log.warning("mirror.failed", problem=error.code)
+                await asyncio.sleep(RETRY_S)
+                self._again(kind)
+
+    def _again(self, kind: str) -> None:
+        """Go back to what the mirror has."""
+        if kind == "ledger":
+            self._pending.clear()
+            self._seen = self._mirror.next(LEDGER)
+        consumer = self._consumers[kind]
+        for part in consumer.assignment():
+            if part.topic != CHECKPOINTS:
+                consumer.seek(part, self._mirror.next(part.topic))
+
+    async def _begin_again(self, kind: str) -> None:
+        """Go on where a topic begins by now: what is before that was deleted. Of the ledger nothing may ever be."""
+        if kind == "ledger":
+            self.short = True
+            log.warning("ledger.cut")
+        consumer = self._consumers[kind]
+        try:
+            begins = await consumer.beginning_offsets(list(consumer.assignment()))
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.warning("topics.unreadable", kind=kind, failed=type(error).__name__)
+        else:
+            for part, begin in begins.items():
+                self._at[part.topic] = max(self._at[part.topic], begin)
+                consumer.seek(part, max(self._position(part.topic), begin))
+        await asyncio.sleep(RETRY_S)
+
+    def _take_records(self, found: dict[Any, list[Any]]) -> None:
+        frames = TopicFrames(self._keys, LEDGER)
+        for message in (message for messages in found.values() for message in messages):
+            self._seen = message.offset + 1
+            if message.offset < self._mirror.next(LEDGER):
+                continue  # appended by this instance, and there already
+            try:
+                record, kids = parse_record(frames.open(message.key, message.value))
+            except Error as error:
+                self._skip(LEDGER, message.offset, error)
+                continue
+            self._pending.append(ReadRecord(message.offset, record, kids))
+
+    def _take_bodies(self, found: dict[Any, list[Any]]) -> None:
+        batch = Batch()
+        for part, messages in found.items():
+            frames = TopicFrames(self._keys, part.topic)
+            for message in messages:
+                if message.value is None or message.key == CLOSING_KEY:
+                    continue  # a tombstone: what was erased is said by the ledger
+                try:
+                    body = frames.open(message.key, message.value)
+                    kids = stanza_kids(body)
+                except Error as error:
+                    self._skip(part.topic, message.offset, error)
+                    continue
+                batch.bodies.append(ReadBody(part.topic, message.key, sha256(body), kids, body, message.timestamp))
+            batch.next[part.topic] = messages[-1].offset + 1
+        self._write(batch)
+
+    def _take_small(self, found: dict[Any, list[Any]]) -> None:
+        batch = Batch()
+        for part, messages in found.items():
+            frames = TopicFrames(self._keys, part.topic)
+            for message in messages:
+                try:
+                    payload = frames.open(message.key, message.value)
+                    if part.topic == OBJECTS:
+                        batch.objects.append(ReadObject(message.offset, message.key.decode(), payload))
+                    elif part.topic == DECISIONS:
+                        batch.decisions.append(ReadDecision(message.offset, message.key.decode(), payload))
+                    else:
+                        self._hear(message.key, payload, message.timestamp)
+                except (Error, UnicodeDecodeError) as error:
+                    self._skip(part.topic, message.offset, error)
+            batch.next[part.topic] = messages[-1].offset + 1
+        self._write(batch)
+        with self._mirror.lock:
+            self.changed += [item.name for item in batch.objects]
+
+    def _hear(self, key: bytes, payload: bytes, at: int) -> None:
+        if key == CHECKPOINT:
+            name, note = parse_checkpoint(payload)
+            self.told = Told(note, name == self._name)
+        else:
+            self.instances[key.removeprefix(INSTANCE).decode()] = (Heartbeat.parse(payload), at)
+
+    def _skip(self, topic: str, offset: int, error: Exception) -> None:
+        reason = error.code if isinstance(error, Error) else "malformed"
+        self.skipped[reason if isinstance(error, BadFrameError) else "unreadable"] += 1
+        if time.monotonic() >= self._say_after.get(topic, 0.0):  # whoever writes many must not fill the disk with lines
+            self._say_after[topic] = time.monotonic() + SAY_S
+            log.warning("record.foreign", topic=topic, offset=offset, problem=reason, skipped=self.skipped.total())
+
+    def _write(self, batch: Batch) -> None:
+        with self._mirror.lock:
+            self._mirror.take(batch)
+        self._at |= batch.next
+
+    # Moving on
+
+    async def _advance(self) -> None:
+        """Write the records that need not wait, and let those go on who wait for what has come."""
+        async with self._writing:
+            moved = await self._write_ready()
+        if self.behind:
+            self._look_whether_behind()
+        async with self._moved:
+            self._moved.notify_all()
+        if moved or self.changed:
+            self._news()
+
+    async def _write_ready(self) -> bool:
+        moved = False
+        while self._pending:
+            ready: list[ReadRecord] = []
+            with self._mirror.lock:
+                while self._pending and len(ready) < PAGE:
+                    item = self._pending[0]
+                    if item.offset < self._mirror.next(LEDGER):
+                        self._pending.popleft()
+                        continue
+                    if not self._is_ready(item):
+                        break
+                    ready.append(self._pending.popleft())
+                if ready:
+                    following = self._pending[0].offset if self._pending else self._seen
+                    self._mirror.take(Batch(records=ready, next={LEDGER: following}))
+                    moved = True
+                    self._barrier = None
+            if not ready and self._pending and not await self._passed():
+                break
+            await asyncio.sleep(0)
+        if not self._pending and self._seen > self._mirror.next(LEDGER):
+            self._write(Batch(next={LEDGER: self._seen}))  # only foreign ones came
+        return moved
+
+    def _is_ready(self, item: ReadRecord) -> bool:
+        record = item.record
+        if record.leaf.type is LeafType.DIRECTORY:
+            return self._barrier is not None and self._is_past(self._barrier)
+        if record.body_digest is None or item.offset < self._free or self._mirror.has(record.body_digest):
+            return True
+        if self._barrier is not None and self._is_past(self._barrier):
+            self.absent += 1
+            log.error("body.absent", offset=item.offset)
+            return True
+        return False
+
+    async def _passed(self) -> bool:
+        """Say whether what the first record waits for has been read, or is not going to come."""
+        if self._barrier is None:
+            ends = await self._end((OBJECTS,))
+            if self._pending[0].record.leaf.type is not LeafType.DIRECTORY:
+                ends |= await self._end(self._bodies)
+            self._barrier = ends
+        return self._is_past(self._barrier)
+
+    def _is_past(self, ends: dict[str, int]) -> bool:
+        return all(self._position(topic) >= end for topic, end in ends.items())
+
+    def _position(self, topic: str) -> int:
+        return self._mirror.next(LEDGER) if topic == LEDGER else self._at[topic]
+
+    def _look_whether_behind(self) -> None:
+        self.behind = not self._is_past(self._ends)
+
+    async def _end(self, topics: Iterable[str]) -> dict[str, int]:
+        with _unavailable():
+            ends = await self._consumers[_ASKING].end_offsets([TopicPartition(topic, 0) for topic in topics])
+        return {part.topic: end for part, end in ends.items()}
+
+    async def refresh(self) -> None:
+        """Return once all is in the mirror that the topics had when this was called; raise `LedgerUnavailableError`."""
+        ends = await self._end((LEDGER, OBJECTS, DECISIONS, CHECKPOINTS))
+        if ends[LEDGER] < self._mirror.next(LEDGER):
+            self.short = True
+            raise LedgerUnavailableError("The ledger's topic ends before what was read of it.")
+        async with self._moved:
+            while not self._is_past(ends):
+                await self._moved.wait()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """Turn what Kafka reports into `LedgerUnavailableError`."""
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise LedgerUnavailableError(f"The cluster cannot be read now ({type(error).__name__}).") from None

@@ -1,0 +1,120 @@
+"""Sending: one idempotent producer at a time, replaced when it is poisoned, and no wait without an end.
+
+When a batch ages past its request's time while a partition has no leader, its sequence numbers are lost, and every later
+send of that producer fails (aiokafka #1017). So any error but a time-out or a record too large has the producer replaced.
+What became of the records that failed is for the caller to read from the topic; nothing is resent here.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RequestTimedOutError
+
+from broker.ledger.kafka.connection import Connection
+
+STOP_S: Final = 5.0
+_HARMLESS: Final = (TimeoutError, KafkaTimeoutError, RequestTimedOutError, MessageSizeTooLargeError)
+
+log = structlog.get_logger("broker")
+
+
+class Sending(NamedTuple):
+    """A record to send: its value is framed already."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+
+
+class Sent(NamedTuple):
+    """Where a record is, and the cluster's Unix milliseconds."""
+
+    offset: int
+    at: int
+
+
+class Producer:
+    """Sends for one event loop. `replacements` counts producers that were given up."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Remember where to; nothing is opened before the first `send`."""
+        self._connection = connection
+        self._producer: Any = None
+        self._opening = asyncio.Lock()
+        self.replacements = 0
+
+    async def send(self, items: Sequence[Sending], within: float) -> list[Sent | Exception]:
+        """Send records, in their order where they go to one topic, and return what became of each within some seconds.
+
+        `TimeoutError` says that one may still arrive.
+        """
+        deadline = asyncio.get_running_loop().time() + within
+        try:
+            async with asyncio.timeout_at(deadline):
+                producer = await self._open()
+                waiting = [
+                    asyncio.ensure_future(await producer.send(item.topic, key=item.key, value=item.value))
+                    for item in items
+                ]
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._judge(self._producer, [error])
+            return [error] * len(items)
+        if not waiting:
+            return []
+        await asyncio.wait(waiting, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        found = [_outcome(one) for one in waiting]
+        await self._judge(producer, [one for one in found if isinstance(one, Exception)])
+        return found
+
+    async def _open(self) -> Any:
+        async with self._opening:
+            if self._producer is None:
+                producer = AIOKafkaProducer(**self._connection.producer())
+                try:
+                    await producer.start()
+                except BaseException:
+                    await _stop(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    async def _judge(self, producer: Any, errors: Sequence[Exception]) -> None:
+        """Give a producer up that may be poisoned; the next send makes a new one."""
+        if producer is None or producer is not self._producer or all(isinstance(one, _HARMLESS) for one in errors):
+            return
+        self._producer = None
+        self.replacements += 1
+        log.warning("producer.replaced", replacements=self.replacements)
+        await _stop(producer)
+
+    async def stop(self) -> None:
+        """Stop, within a bound."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer)
+
+
+async def _stop(producer: Any) -> None:
+    # Stopping flushes; what cannot be flushed now must not keep anybody.
+    task = asyncio.ensure_future(producer.stop())
+    done, _ = await asyncio.wait([task], timeout=STOP_S)
+    if not done:
+        task.cancel()
+        await asyncio.wait([task], timeout=STOP_S)
+    elif task.exception() is not None:
+        log.warning("producer.stopped", failed=type(task.exception()).__name__)
+
+
+def _outcome(one: "asyncio.Future[Any]") -> Sent | Exception:
+    if not one.done():
+        # Nobody waits for it any more; it must not be reported as an exception that was never retrieved.
+        one.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return TimeoutError()
+    error = one.exception()
+    if error is not None:
+        return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
+    metadata = one.result()
+    return Sent(metadata.offset, metadata.timestamp)
