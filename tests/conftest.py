@@ -11,7 +11,7 @@ settings.register_profile("valise", deadline=None, suppress_health_check=[Health
 settings.load_profile("valise")
 
 TESTS = Path(__file__).parent
-OVER_LOOPBACK = ("api", "faults", "interop")
+OVER_LOOPBACK = ("api", "faults", "interop", "kafka")
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from deploy.kafka import software
 from deploy.kafka.certificates import Authority, Identity
@@ -35,8 +35,11 @@ BROKER: Final = "valise-broker"
 """Who the broker's instances are to Kafka."""
 STRANGER: Final = "stranger"
 """A client with a genuine certificate or password, and no rights."""
+ADMIN: Final = "admin"
+"""A client that may do everything."""
 _NODE: Final = "valise-kafka"
-"""Who the nodes are to each other, and the only super user."""
+"""Who the nodes are to each other; they may do everything, too."""
+_CLIENTS: Final = (BROKER, STRANGER, ADMIN)
 
 _STARTED: Final = b"Kafka Server started"
 _PROTOCOLS: Final = {
@@ -50,12 +53,14 @@ SECURITIES: Final = tuple(_PROTOCOLS)
 _TUNED: Final = {
     "auto.create.topics.enable": "false",
     "unclean.leader.election.enable": "false",
-    "broker.session.timeout.ms": "3000",
-    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "250",
     "controller.quorum.election.timeout.ms": "500",
     "controller.quorum.election.backoff.max.ms": "500",
     "controller.quorum.fetch.timeout.ms": "1000",
     "controller.quorum.request.timeout.ms": "1000",
+    "controller.socket.timeout.ms": "2000",
+    "replica.socket.timeout.ms": "3000",
     "replica.lag.time.max.ms": "5000",
     "group.initial.rebalance.delay.ms": "0",
     "num.network.threads": "2",
@@ -151,7 +156,7 @@ class Cluster:
         host: str = "127.0.0.1",
         settings: Mapping[str, str] | None = None,
         java_options: Sequence[str] = (),
-    ) -> "Cluster":
+    ) -> Self:
         """Make and format a cluster in a folder that has none, without starting it; raise `KafkaError`.
 
         `settings` are Kafka's own names and go before those chosen here.
@@ -162,7 +167,7 @@ class Cluster:
             {"number": number, "client": next(ports), "internal": next(ports), "controller": next(ports)}
             for number in range(1, nodes + 1)
         ]
-        passwords = {name: secrets.token_urlsafe(24) for name in (BROKER, STRANGER)} if security == "scram" else {}
+        passwords = {name: secrets.token_urlsafe(24) for name in _CLIENTS} if security == "scram" else {}
         state = {"security": security, "host": host, "nodes": numbered, "passwords": passwords}
         file = folder / "cluster.json"
         file.touch(mode=0o600)
@@ -249,7 +254,7 @@ class Cluster:
         """Write each node's settings and format its data folder, all at the same time."""
         if self.security != "none":
             self.authority.create()
-            for name in (BROKER, STRANGER):
+            for name in _CLIENTS:
                 self.identity(name)
         controllers = ",".join(f"{node.number}@{self.host}:{node.controller}:{_identifier()}" for node in self.nodes)
         how = ["format", "--cluster-id", _identifier(), "--initial-controllers", controllers]
@@ -302,7 +307,7 @@ class Cluster:
             "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "allow.everyone.if.no.acl.found": "false",
-            "super.users": f"User:{_NODE}",
+            "super.users": f"User:{_NODE};User:{ADMIN}",
         }
         if self.security == "scram":
             login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"

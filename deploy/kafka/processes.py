@@ -25,8 +25,8 @@ def run(command: Sequence[str], problem: str) -> None:
 
 
 def last_lines(text: str, count: int = 12) -> str:
-    """Return the last lines of a text."""
-    return "\n".join(text.strip().splitlines()[-count:])
+    """Return the last lines of a text, without the places in Java's code that errors list."""
+    return "\n".join([line for line in text.strip().splitlines() if not line.startswith("\tat ")][-count:])
 
 
 def spawn(command: Sequence[str], log: Path) -> int:
