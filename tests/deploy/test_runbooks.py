@@ -3,13 +3,13 @@
 import ast
 import re
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
 
 from adapters.gateway import follow
+from broker.settings import Settings
 from schemas.problems import PROBLEMS
 from tests.deploy.command_lines import DEPLOY, fault
 
@@ -21,8 +21,8 @@ PARTS = ["How you notice", "What it means", "What to do", "How you see that it i
 UNITS = {path.stem for path in (DEPLOY / "systemd").glob("*.service")}
 MACHINE_S = {"cat", "cp", "curl", "df", "du", "install", "journalctl", "ln", "mv", "rm", "sqlite3"}
 KAFKA_S = {"kafka-acls.sh", "kafka-configs.sh", "kafka-topics.sh"}
-PENDING = [["broker", "migrate"]] if find_spec("broker.ledger.kafka.store") is None else []
-"""Commands that come with the engine that they need."""
+PENDING = [["broker", "migrate"]] if "kafka" not in Settings.model_fields else []
+"""Commands that come with the engine's settings."""
 OTHERS = {*MACHINE_S, *KAFKA_S, "systemctl", "systemd-creds", "systemd-sysusers"}
 
 
@@ -118,13 +118,16 @@ def first_column(page, heading):
     return [row.split("|")[1] for row in part.splitlines() if row.startswith("| `")]
 
 
+def appended(function):
+    """Return the literals that functions of the broker's append to what they return."""
+    trees = (ast.parse(path.read_text()) for path in (ROOT / "broker").rglob("*.py"))
+    found = [node for tree in trees for node in ast.walk(tree) if getattr(node, "name", "") == function]
+    calls = [node for one in found for node in ast.walk(one) if isinstance(node, ast.Call)]
+    return set().union(*(_strings(node.args[0]) for node in calls if ast.unparse(node.func).endswith(".append")))
+
+
 def test_every_reason_of_readyz_is_explained():
-    source = (ROOT / "broker" / "serving.py").read_text()
-    (readiness,) = (node for node in ast.walk(ast.parse(source)) if getattr(node, "name", "") == "readiness")
-    appended = [
-        node for node in ast.walk(readiness) if isinstance(node, ast.Call) and "append" in ast.unparse(node.func)
-    ]
-    reasons = set().union(*(_strings(node.args[0]) for node in appended))
+    reasons = appended("readiness") | appended("troubles")
     assert len(reasons) > 4
     explained = " ".join(first_column("README.md", "What `/readyz` says"))
     assert [reason for reason in reasons if f"`{reason.rstrip(': ')}`" not in explained] == []
@@ -135,6 +138,17 @@ def test_every_alarm_of_a_broker_is_explained():
     assert len(kinds) > 3
     explained = " ".join(first_column("README.md", "Alarms of a broker"))
     assert [kind for kind in {*kinds, "fork", "clock-ran-back"} if f"`{kind}`" not in explained] == []
+
+
+@pytest.mark.parametrize("path", [*BOOKS, FOLDER / "README.md"], ids=lambda path: path.stem)
+def test_every_event_is_one_that_is_logged(path):
+    """A word such as `noun.verb` is an event's name where it is no file's and no topic's."""
+    events = {
+        said for said in said_in(path) if re.fullmatch(r"[a-z]+\.[a-z_]+", said) and not said.startswith("valise.")
+    }
+    events = {said for said in events if said.rpartition(".")[2] not in {"sqlite", "service", "properties", "md"}}
+    source = "".join(path.read_text() for path in (ROOT / "broker").rglob("*.py"))
+    assert {event for event in events if f'"{event}"' not in source} == set()
 
 
 def test_every_problem_code_is_one():
