@@ -3,7 +3,7 @@ PY ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup demo test cover lint bench soak vectors pin clean
+.PHONY: setup demo test cover lint bench soak kafka kafka-down vectors pin clean
 
 setup: .venv/.stamp
 
@@ -41,6 +41,13 @@ bench: setup
 
 soak: setup
 	VALISE_KILLS=1000 VALISE_EXHAUSTIVE=1 $(BIN)/python -m pytest tests/faults --timeout=0 $(ARGS)
+
+# Apache Kafka for development: NODES=1 or 3, ARGS="--security tls". It needs no .venv; deploy/kafka/README.md says more.
+kafka:
+	@$(PY) deploy/kafka/dev.py up $(if $(NODES),--nodes $(NODES)) $(ARGS)
+
+kafka-down:
+	@$(PY) deploy/kafka/dev.py down $(ARGS)
 
 vectors: setup
 	$(BIN)/python tests/vectors/make.py
