@@ -5,18 +5,19 @@ the caller can record it as held and offer it again when the rules change. What 
 once (`SharedNotice`); a delivery is its parts put together, for a page with the checkpoint in it, for a stream beside it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import orjson
+from pydantic import ConfigDict, TypeAdapter
 
 from broker.decisions import EVALUATOR
+from broker.ledger.stanzas import stanza_kids
 from broker.trust import Trust
 from keys.log import merkle
 from schemas import encoding
 from schemas.delivery import Inclusion
-from schemas.encoding import b64decode, b64encode
+from schemas.encoding import b64encode
 from schemas.ids import Kid, ParticipantId, role_of
 from schemas.record import Record
 from schemas.rules.builtin import UNEVALUABLE, refusal
@@ -25,6 +26,14 @@ from schemas.statement import Statement
 
 Parts = tuple[bytes, ...]
 """Bytes that stand one after the other; recipients share most of them."""
+
+_LIST: Final = b'"recipients":['
+_EK: Final = b'"ek":"'
+_STANZA_END: Final = b'"},'  # with the comma, or the list's end, behind it
+_EK_CHARACTERS: Final = 1494
+_KEY_CHARACTERS: Final = 64
+_DECODED: Final = TypeAdapter(list[bytes], config=ConfigDict(val_json_bytes="base64"))
+"""Decodes base64url six times as fast as the standard library, which is what cutting a notice costs most."""
 
 _GRANT: Final = b',"grant":null,"inclusion":'
 
@@ -37,50 +46,87 @@ class Withheld:
 
 
 class SharedNotice:
-    """A notice that counts, cut for its recipients: what they share is encoded once, and each one's own when asked for.
+    """A notice that counts, cut for its recipients: what they share is cut out once, and each one's own when asked for.
 
-    `record` and `body` are the ledger's own and were verified when they were accepted. A notice to 400 recipients takes
-    some 4 ms, most of it for the tree over the stanzas, and 10 µs a recipient.
+    `record` and `body` are the ledger's own and were verified when they were accepted. The body is in the one encoding,
+    where stanzas have one length: it is taken apart where it stands, for parsing 400 stanzas costs more than all else.
+    Raises `FormError` for a body of another form.
     """
 
-    __slots__ = ("_levels", "_middle", "_opening", "_stanzas", "numbers", "received_at", "size", "statement")
+    __slots__ = (
+        "_at",
+        "_body",
+        "_ek",
+        "_middle",
+        "_opening",
+        "_paths",
+        "_width",
+        "numbers",
+        "received_at",
+        "statement",
+    )
 
     def __init__(self, record: Record, body: bytes) -> None:
         """Take a sealed statement's record and its body."""
         assert record.proof is not None  # statements have one
-        sealed = orjson.loads(body)
-        self.size = len(body)
+        kids = stanza_kids(body)
         self.received_at = record.leaf.received_at
         self.statement = Statement.parse(record.document)
-        self._stanzas: list[dict[str, Any]] = sealed["recipients"]
-        self.numbers: Mapping[Kid, int] = {stanza["header"]["kid"]: n for n, stanza in enumerate(self._stanzas)}
-        self._opening = b'{"statement":"%b","proof":%b,"sealed":{"protected":"%b",' % (
+        self.numbers: Mapping[Kid, int] = {kid: number for number, kid in enumerate(kids)}
+        self._body = body
+        self._at = at = body.index(_LIST) + len(_LIST)
+        end = body.index(b"]", at)
+        self._width = (end + 1 - at) // len(kids)
+        self._ek = body.index(_EK, at) + len(_EK) - at
+        self._opening = b'{"statement":"%b","proof":%b,"sealed":%b' % (
             b64encode(record.document).encode(),
             record.proof,
-            sealed["protected"].encode(),
+            body[: at - len(_LIST)],
         )
-        text = encoding.encode({name: sealed[name] for name in ("iv", "ciphertext", "tag")})
-        self._middle = b',%b,"recipient":' % text[1:]
-        self._levels: list[list[str]] | None = None
+        self._middle = b'%b},"recipient":' % body[end + 1 : -1]
+        self._paths: list[str] | None = None
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the body has."""
+        return len(self._body)
 
     def parts(self, number: int) -> Parts:
         """Return the delivery of the recipient whose stanza has this number, up to its inclusion."""
-        stanza = encoding.encode(self._stanzas[number])[1:-1]
-        return (self._opening, stanza, self._middle, self._path(number))
+        if self._paths is None:
+            self._paths = _paths([merkle.leaf_hash(entry) for entry in self._entries()])
+        at = self._at + number * self._width
+        path = f'{{"index":{number},"size":{len(self._paths)},"path":[{self._paths[number]}]}}'
+        # Without the braces around it and the comma behind it.
+        return (self._opening, self._body[at + 1 : at + self._width - 2], self._middle, path.encode())
 
-    def _path(self, number: int) -> bytes:
-        if self._levels is None:
-            hashes = [merkle.leaf_hash(_entry(stanza)) for stanza in self._stanzas]
-            self._levels = [[b64encode(node) for node in level] for level in merkle.tree(hashes)]
-        path = ",".join([f'"{node}"' for node in merkle.path_in(self._levels, number)])
-        return f'{{"index":{number},"size":{len(self._stanzas)},"path":[{path}]}}'.encode()
+    def _entries(self) -> Iterator[bytes]:
+        """Yield the entries of the tree over the stanzas, as `Stanza.entry` has them."""
+        body, ek = self._body, self._ek
+        texts: list[bytes] = []
+        for number in range(len(self.numbers)):
+            first = self._at + number * self._width
+            key = first + self._width - len(_STANZA_END) - _KEY_CHARACTERS
+            texts += (body[first + ek : first + ek + _EK_CHARACTERS], body[key : key + _KEY_CHARACTERS])
+        decoded = iter(_DECODED.validate_json(b'["%b"]' % b'","'.join(texts)))
+        for kid in self.numbers:
+            yield kid.encode() + next(decoded) + next(decoded)
 
 
-def _entry(stanza: dict[str, Any]) -> bytes:
-    header = stanza["header"]
-    kid: str = header["kid"]
-    # As `Stanza.entry` has it; its own checks were made when the notice was accepted.
-    return kid.encode() + b64decode(header["ek"]) + b64decode(stanza["encrypted_key"])
+def _paths(hashes: Sequence[bytes]) -> list[str]:
+    """Return the path of each leaf of a tree as the inside of a JSON list: nodes share what stands above them."""
+    levels = merkle.tree(hashes)
+    above = [""]
+    for level in levels[-2::-1]:
+        nodes = [f'"{b64encode(node)}"' for node in level]
+        paths = []
+        for index in range(len(nodes)):
+            rest = above[index >> 1]
+            if (sibling := index ^ 1) < len(nodes):
+                rest = f"{nodes[sibling]},{rest}" if rest else nodes[sibling]
+            paths.append(rest)
+        above = paths
+    return above
 
 
 def inclusion_part(inclusion: Inclusion) -> bytes:

@@ -13,7 +13,7 @@ This module knows no HTTP, and what it hands out is in the form of `broker.event
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -91,8 +91,8 @@ class Stream:
         self._closed = False
         self._wake = asyncio.Event()
 
-    async def next(self) -> bytes | None:
-        """Return the next events, or None at the end; raise `Error` where there is nothing for the reader any more."""
+    async def next(self) -> Sequence[bytes] | None:
+        """Return the next events in parts, or None at the end; raise `Error` where there is nothing for the reader any more."""
         while not self._closed:
             if self._parts:
                 self._demand()
@@ -113,14 +113,13 @@ class Stream:
         self._hub.forget(self)
         self._wake.set()
 
-    def _take(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
+    def _take(self) -> Sequence[bytes]:
+        parts, self._parts = self._parts, []
         self._bytes = 0
         self.cursor = self._reached
-        return data
+        return parts
 
-    async def _read(self) -> bytes:
+    async def _read(self) -> Sequence[bytes]:
         """Read a page from the store and go live behind it, where that was the last one for now."""
         hub, trust = self._hub, self._hub.source.trust
         self._demand()
@@ -129,15 +128,15 @@ class Stream:
         except Error:
             if hub.source.trust is trust:
                 raise
-            return b""  # the rules have changed meanwhile: once more, under the new ones
+            return ()  # the rules have changed meanwhile: once more, under the new ones
         if self._closed or hub.source.trust is not trust:
-            return b""
+            return ()
         self._demand()
-        parts = list(self._page(page))
+        parts = self._page(page)
         self.cursor = self._reached = page.next
         if not page.full and not hub.join(self, trust):
             self._closed = hub.finished
-        return b"".join(parts)
+        return parts
 
     def _page(self, page: OffersPage) -> list[bytes]:
         parts: list[bytes] = []

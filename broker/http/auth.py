@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from broker.http.service import Service
+from broker.trust import Trust
 from keys.directory.directory import Moment
 from keys.directory.records import RequestRecord
 from keys.errors import RevokedKeyError, UnknownKeyError
@@ -38,6 +39,25 @@ class Authenticated:
         except (UnknownKeyError, RevokedKeyError):
             raise _unauthenticated() from None
         _demand_active(self.participant, service)
+
+
+class Standing:
+    """Demands again and again that a caller's key counts; looks it up only where something has changed since."""
+
+    def __init__(self, caller: Authenticated, service: Service) -> None:
+        self._caller = caller
+        self._service = service
+        self._trust: Trust | None = None
+        self._until: float = 0  # the size of the tree at which the key closes
+
+    def demand(self) -> None:
+        """Raise `Error` where the key does not count any more, or its owner does not take part."""
+        trust = self._service.trust
+        if trust is self._trust and self._service.size < self._until:
+            return
+        self._caller.demand_in_force(self._service)
+        closed = trust.directory.request(self._caller.kid).life.closed_at
+        self._trust, self._until = trust, float("inf") if closed is None else closed
 
 
 async def service_of(request: Request) -> Service:

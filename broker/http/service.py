@@ -87,8 +87,8 @@ class DirectoryLeaf:
 class EventSource(Protocol):
     """What a stream sends: events, as their bytes."""
 
-    async def next(self) -> bytes | None:
-        """Return the next events, or None at the end; raise `Error` where there is nothing for the reader any more."""
+    async def next(self) -> Sequence[bytes] | None:
+        """Return the next events in parts, or None at the end; raise `Error` where there is nothing for the reader any more."""
         ...
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ waits for its own reader only.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Annotated, Final
 
@@ -15,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from broker import events
 from broker.http import openapi
-from broker.http.auth import Caller, Served
+from broker.http.auth import Caller, Served, Standing
+from broker.http.protocol import PARTS
 from broker.http.query import Cursor, EachOnce, TopicPattern
 from broker.http.service import EventSource
 from schemas.encoding import b64decode
@@ -37,7 +39,7 @@ class StreamQuery(BaseModel):
     topic: TopicPattern = "*.*"
 
 
-def resume_once(request: Request) -> None:
+async def resume_once(request: Request) -> None:
     """Refuse a header that is given twice: readers do not agree on which one counts."""
     if len(request.headers.getlist(_RESUME)) > 1:
         raise FormError("This header is given twice.", pointer=f"/header/{_RESUME}")
@@ -48,7 +50,7 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, source: EventSource, first: bytes | None) -> None:
+    def __init__(self, source: EventSource, first: Sequence[bytes] | None) -> None:
         self.status_code = 200
         self.background = None
         self._source = source
@@ -56,21 +58,30 @@ class EventStream(Response):
         self.init_headers({"Cache-Control": "no-store"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection: `send` returns once the connection has room, and so sets the pace."""
-        del scope
-        source, data = self._source, self._first
+        """Serve one connection: writing waits until the connection has room, and so sets the pace."""
+        source, parts = self._source, self._first
+        write = scope.get("extensions", {}).get(PARTS, {}).get("write") or _joining(send)
         watch = asyncio.create_task(_close_when_gone(source, receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             # What ends it early is said to the next request, which is refused.
             with suppress(Error):
-                while data is not None:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-                    data = await source.next()
+                while parts is not None:
+                    await write(parts)
+                    parts = await source.next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             source.close()
             watch.cancel()
+
+
+def _joining(send: Send) -> Callable[[Sequence[bytes]], Awaitable[None]]:
+    """Return what writes parts through `send`, where the server has no better way."""
+
+    async def write(parts: Sequence[bytes]) -> None:
+        await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
+
+    return write
 
 
 async def _close_when_gone(source: EventSource, receive: Receive) -> None:
@@ -131,12 +142,8 @@ async def feed_stream(
     ] = None,
 ) -> Response:
     """Open a stream of what is offered to the caller after a cursor."""
-
-    def demand() -> None:
-        caller.demand_in_force(service)
-
     after = query.after if last is None else last
-    source = service.stream(caller.participant, after, Pattern(query.topic), demand)
+    source = service.stream(caller.participant, after, Pattern(query.topic), Standing(caller, service).demand)
     try:
         # What is wrong at once is answered with a problem.
         first = await source.next()

@@ -8,11 +8,9 @@ does no I/O, reads no clock, and does not know what a leaf means.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Final
 
 from keys.errors import VerificationError
-
-T = TypeVar("T")
 
 HASH_SIZE: Final = 32
 EMPTY_ROOT: Final = sha256().digest()
@@ -52,7 +50,7 @@ def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     """
     if not 0 <= index < len(hashes):
         raise IndexError("The tree has no such leaf.")
-    return path_in(tree(hashes), index)
+    return _path(tree(hashes), index)
 
 
 def all_inclusion_paths(hashes: Sequence[bytes]) -> tuple[bytes, list[tuple[bytes, ...]]]:
@@ -60,7 +58,7 @@ def all_inclusion_paths(hashes: Sequence[bytes]) -> tuple[bytes, list[tuple[byte
     if not hashes:
         return EMPTY_ROOT, []
     levels = tree(hashes)
-    return levels[-1][0], [path_in(levels, index) for index in range(len(hashes))]
+    return levels[-1][0], [_path(levels, index) for index in range(len(hashes))]
 
 
 def tree(hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
@@ -75,8 +73,7 @@ def tree(hashes: Sequence[bytes]) -> list[Sequence[bytes]]:
     return levels
 
 
-def path_in(levels: Sequence[Sequence[T]], index: int) -> tuple[T, ...]:
-    """Return the path of a leaf in a tree's levels, or in what stands there in the place of their hashes."""
+def _path(levels: list[Sequence[bytes]], index: int) -> tuple[bytes, ...]:
     siblings = ((level, index >> height ^ 1) for height, level in enumerate(levels[:-1]))
     return tuple(level[sibling] for level, sibling in siblings if sibling < len(level))
 
