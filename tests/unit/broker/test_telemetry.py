@@ -113,9 +113,18 @@ def test_an_embedded_ledger_says_nothing_of_a_cluster():
 
 
 def test_a_shared_ledger_says_how_it_is():
-    text = text_of(
-        Figures(engine=EngineFigures(7, heartbeat_age=0.5, clock_offset=-1.5, instances=2, signer=True, replacements=3))
+    engine = EngineFigures(
+        7,
+        heartbeat_age=0.5,
+        clock_offset=-1.5,
+        instances=2,
+        signer=True,
+        replacements=3,
+        behind=True,
+        absent=4,
+        unsafe=5,
     )
+    text = text_of(Figures(engine=engine))
     for line in (
         "valise_ledger_lag_records 7.0",
         "valise_heartbeat_age_seconds 0.5",
@@ -123,6 +132,9 @@ def test_a_shared_ledger_says_how_it_is():
         "valise_instances 2.0",
         "valise_signer 1.0",
         "valise_producer_replacements_total 3.0",
+        "valise_bodies_behind 1.0",
+        "valise_bodies_absent_total 4.0",
+        "valise_unsafe_settings 5.0",
     ):
         assert f"\n{line}\n" in text
 
