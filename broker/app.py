@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from broker.checkpoints import OwnCheckpoints
+from broker.checkpoints import CheckpointSource, OwnCheckpoints, PublishedCheckpoints, TakenCheckpoints
 from broker.clock import Clock, SystemClock
 from broker.housekeeping import Housekeeping, directory_files, directory_object
 from broker.init import KEYS, LEDGER, BrokerKeys, BrokerPublic, demand_own_log, public_of, repository_of
@@ -53,13 +53,15 @@ def open_broker(settings: Settings, passphrase: bytes, clock: Clock | None = Non
         raise ConfigurationError("The folder is another origin's.", pointer="/origin")
     keys = BrokerKeys.open(FileCustody(folder / KEYS, passphrase))
     with ExitStack() as opened:
-        serving = _compose(opened, folder, public, keys, clock)
+        compose = _compose if settings.kafka.bootstrap is None else _compose_shared
+        serving = compose(opened, settings, public, keys, clock)
         kept = opened.pop_all()
     return Broker(serving, Telemetry(serving.figures), kept.close)
 
 
-def _compose(opened: ExitStack, folder: Path, public: BrokerPublic, keys: BrokerKeys, clock: Clock) -> Serving:
+def _compose(opened: ExitStack, settings: Settings, public: BrokerPublic, keys: BrokerKeys, clock: Clock) -> Serving:
     """Open everything in the order of trust; what `opened` holds is closed in the opposite one."""
+    folder = settings.state
     ledger = SqliteLedger(folder / LEDGER, public.origin)
     opened.callback(ledger.close)
     view = View(folder / VIEW, public.origin)
@@ -68,14 +70,8 @@ def _compose(opened: ExitStack, folder: Path, public: BrokerPublic, keys: Broker
     signer = CheckpointSigner(keys.log, folder / SIGNER)
     opened.callback(signer.close)
     signer.check(view.size, view.root)
-    files = directory_files(ledger)
-    if not files:
-        raise ConfigurationError(
-            "No directory is installed.",
-            pointer="/state",
-            hint="Run `valise broker install` with the ceremony's files.",
-        )
     now_ms = clock.now_ms()
+    files = _installed(ledger, "Run `valise broker install` with the ceremony's files.")
     repository = renewed(repository_of(files, keys), ledger, now_ms // 1000)
     housekeeping = Housekeeping(public.origin, ledger, view, repository, now_ms=now_ms)
     demand_own_log(housekeeping.trust().directory.log, public)
@@ -89,6 +85,62 @@ def _compose(opened: ExitStack, folder: Path, public: BrokerPublic, keys: Broker
         clock=clock,
     )
     return Serving(sequencer, housekeeping, view, clock)
+
+
+def _compose_shared(
+    opened: ExitStack, settings: Settings, public: BrokerPublic, keys: BrokerKeys, clock: Clock
+) -> Serving:
+    """Open everything on a cluster, as one of several instances."""
+    # Whoever runs on the embedded ledger needs none of the cluster's client.
+    from broker.shared import open_ledger
+
+    folder = settings.state
+    ledger = open_ledger(settings, public.origin)
+    opened.callback(ledger.close)
+    if ledger.new:
+        # A view of what was read before may know erasures that the new mirror has to be told again.
+        for name in (VIEW, f"{VIEW}-wal", f"{VIEW}-shm"):
+            (folder / name).unlink(missing_ok=True)
+    view = View(folder / VIEW, public.origin)
+    opened.callback(view.close)
+    view.catch_up(ledger, _progress())
+    checkpoints: CheckpointSource = TakenCheckpoints(ledger, public.log.keys)
+    if settings.kafka.signer:
+        if others := ledger.signers():
+            raise ConfigurationError(
+                f"Another instance signs: {others[0][:80]}.",
+                pointer="/kafka/signer",
+                hint="Exactly one may. See the runbook of the signer's fail-over.",
+            )
+        signer = CheckpointSigner(keys.log, folder / SIGNER)
+        opened.callback(signer.close)
+        signer.check(view.size, view.root)
+        checkpoints = PublishedCheckpoints(signer, ledger, ledger, public.log.keys)
+    now_ms = clock.now_ms()
+    repository = repository_of(_installed(ledger, "Move the embedded ledger with `valise broker migrate`."), keys)
+    if settings.kafka.signer:
+        repository = renewed(repository, ledger, now_ms // 1000)
+    housekeeping = Housekeeping(public.origin, ledger, view, repository, now_ms=now_ms, leads=settings.kafka.signer)
+    demand_own_log(housekeeping.trust().directory.log, public)
+    sequencer = Sequencer(
+        public.origin,
+        ledger,
+        view,
+        checkpoints=checkpoints,
+        receipts=keys.receipts,
+        housekeeping=housekeeping,
+        clock=clock,
+        shared=ledger,
+    )
+    return Serving(sequencer, housekeeping, view, clock)
+
+
+def _installed(ledger: Ledger, hint: str) -> dict[str, bytes]:
+    """Return the directory's files; raise `ConfigurationError` where there are none."""
+    files = directory_files(ledger)
+    if not files:
+        raise ConfigurationError("No directory is installed.", pointer="/state", hint=hint)
+    return files
 
 
 def renewed(repository: Repository, ledger: Ledger, now: int) -> Repository:

@@ -4,15 +4,16 @@ All of it is appended like everything else, so that what changes is data in the 
 """
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
 from broker.deliver import may_receive
-from broker.ledger.port import Append, Decision, Entry, Ledger, LedgerReader
+from broker.ledger.port import Append, Decision, Entry, Ledger, LedgerReader, LedgerUnavailableError
 from broker.trust import Trust
+from broker.uploads import ANSWERS, DONE, UPLOADS, Upload, Uploaded, encode_refusal
 from broker.view.store import View
 from keys import digests
 from keys.directory.repository import NewVersion, Repository
@@ -37,22 +38,21 @@ TARGETS: Final = "targets/"
 log = structlog.get_logger("broker")
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
-    """The directory version that an upload made, and its leaf's index."""
-
-    version: int
-    index: int
-
-
 class Housekeeping:
-    """Keep directory, rules and retention in step with the ledger; owned by the ledger thread."""
+    """Keep directory, rules and retention in step with the ledger; owned by the ledger thread.
 
-    def __init__(self, origin: Origin, ledger: Ledger, view: View, repository: Repository, *, now_ms: int) -> None:
+    Of several instances one `leads`: it signs directory versions and timestamps, erases and closes days; the others take
+    over what it has appended. Boundaries are passed by any of them.
+    """
+
+    def __init__(
+        self, origin: Origin, ledger: Ledger, view: View, repository: Repository, *, now_ms: int, leads: bool = True
+    ) -> None:
         self._origin = origin
         self._ledger = ledger
         self._view = view
         self._repository = repository
+        self.leads = leads
         self._ran_at = 0
         self._timestamp_at = 0
         self._erasing = False  # an erasure was begun, and nothing has said yet that it is done
@@ -60,12 +60,14 @@ class Housekeeping:
         self._rules: Rules | None = None
         self._trust: Trust | None = None
         # A new ledger has no directory leaf yet: the versions that the ceremony made come before anything else.
-        for version in range(view.state.directory + 1, self._directory.version + 1):
+        for version in range(view.state.directory + 1, self._directory.version + 1 if leads else 0):
             snapshot = digests.sha256(repository.files[f"{version}.snapshot.json"])
             self._append_event(DirectoryVersion(version, b64encode(snapshot)), now_ms)
         self._pass_boundary(now_ms)
         self._finish_erasures()
         self.follow(now_ms)
+        if leads:
+            self.take_uploads(ledger.object_names(UPLOADS), now_ms)
 
     def trust(self) -> Trust:
         """Return the trust behind the last leaf; the same object as long as nothing moved it."""
@@ -92,6 +94,11 @@ class Housekeeping:
         moved = self._pass_boundary(now_ms)
         if self._erasing:
             self._finish_erasures()
+        if not self.leads:
+            if now_ms // 1000 >= self._directory.valid_until:
+                self._reload(now_ms)
+                moved = True
+            return moved
         self._expire(now_ms)
         self._close_days(now_ms)
         now = now_ms // 1000
@@ -101,6 +108,13 @@ class Housekeeping:
         if now - self._timestamp_at >= TIMESTAMP_EVERY_S:
             self.renew_timestamp(now_ms)
         return moved
+
+    def prove(self, now_ms: int) -> None:
+        """Have the ledger do something, after it could not: raise as it does."""
+        if self.leads:
+            self.renew_timestamp(now_ms)
+        else:
+            self._ledger.refresh()
 
     def renew_timestamp(self, now_ms: int) -> None:
         """Sign the directory's timestamp anew and keep it in the ledger."""
@@ -113,12 +127,19 @@ class Housekeeping:
     def follow(self, now_ms: int) -> None:
         """Erase what recalls have asked for, and offer again what new rules allow; called after each change."""
         if self._directory.version < self._view.state.directory:
-            # A version's leaf is in the ledger, and a failure kept it from being taken over: its files are there too.
-            self._repository = replace(self._repository, files=directory_files(self._ledger))
-            self._directory = self._repository.load(now_ms // 1000)
+            # A version's leaf is in the ledger, another instance's or one that a failure kept from being taken over.
+            self._reload(now_ms)
+        if not self.leads:
+            self._finish_erasures()
+            self._settle()
+            return
         recalled = self._view.recalled_unerased()
         self._erase(self._corrections(recalled) + recalled, Code("recall"), now_ms)
         self._settle()
+
+    def _reload(self, now_ms: int) -> None:
+        self._repository = replace(self._repository, files=directory_files(self._ledger))
+        self._directory = self._repository.load(now_ms // 1000)
 
     def _corrections(self, notices: Sequence[NoticeId]) -> list[NoticeId]:
         """Return the corrections of some notices, and those of these, as far as they are not erased: a recall takes them along."""
@@ -144,6 +165,31 @@ class Housekeeping:
         log.info("directory.uploaded", role=role, version=version.snapshot_version, index=index)
         self._pass_boundary(now_ms)
         return Uploaded(version.snapshot_version, index)
+
+    def hand_over(self, name: str, upload: Upload) -> None:
+        """Keep an upload for the instance that leads."""
+        self._ledger.append(Append(objects={UPLOADS + name: upload.encode()}))
+
+    def answer_to(self, name: str) -> bytes | None:
+        """Return what the leading instance answered to an upload, as far as it can be read here."""
+        return self._ledger.object(ANSWERS + name)
+
+    def take_uploads(self, names: Iterable[str], now_ms: int) -> None:
+        """Take what other instances have handed over, and answer them."""
+        for name in names:
+            data = self._ledger.object(name)
+            if not data:
+                continue
+            try:
+                upload = Upload.parse(data)
+                answer = self.upload_role(
+                    upload.role, upload.metadata, upload.targets, if_match=upload.if_match, now_ms=now_ms
+                ).encode()
+            except LedgerUnavailableError:
+                raise  # it stays, and is taken at the next round or start
+            except Error as error:
+                answer = encode_refusal(error)
+            self._ledger.append(Append(objects={ANSWERS + name.removeprefix(UPLOADS): answer, name: DONE}))
 
     def _take(self, version: NewVersion, now_ms: int) -> int:
         """Append a directory version with its files; only then is it in force."""
@@ -176,7 +222,12 @@ class Housekeeping:
         passed = next_boundary(self._compiled(boundary), boundary, from_seconds(now_ms // 1000))
         if passed is None:
             return False
-        self._append_event(Boundary(passed), now_ms)
+        try:
+            self._append_event(Boundary(passed), now_ms)
+        except Error:
+            # Another instance may have been faster: doubles fold away.
+            if (self._view.state.boundary or "") < passed:
+                raise
         log.info("rules.boundary", at=passed)
         return True
 
@@ -197,7 +248,8 @@ class Housekeeping:
         log.info("notices.erased", count=len(notices), reason=reason)
 
     def _finish_erasures(self) -> None:
-        self._ledger.erase(self._view.erased_bodies())
+        if erased := self._view.erased_bodies():
+            self._ledger.erase(erased)
         self._erasing = False
 
     def _settle(self) -> None:

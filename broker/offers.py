@@ -93,6 +93,9 @@ class Offers:
             made = None if row is None else self.deliver(row, caller, kids, trust, signed)
             if isinstance(made, Withheld):
                 withheld.append(Held(caller, offer.index, signed.size, made.why))
+            elif made is None and row is not None and row.body_digest is not None and self._sequencer.behind:
+                # A cursor that passed it now would never come back to it.
+                raise Error("Bodies are still being read.", problem="unavailable")
             elif made is not None:
                 deliveries.append(Delivered(offer.number, *made))
                 size += deliveries[-1].size
@@ -102,10 +105,9 @@ class Offers:
         return OffersPage(following, signed, full, deliveries)
 
     def _hold(self, withheld: list[Held], trust: Trust) -> None:
-        if self._sequencer.trust.version != trust.version:
-            # The rules have changed since the decision: whoever asked asks again, under the new ones.
-            raise Error("The rules have just changed.", problem="unavailable")
+        self._sequencer.demand_unchanged(trust)
         self._view.hold(withheld)
+        self._sequencer.demand_unchanged(trust)
 
     def deliver(
         self, row: StatementRow, caller: ParticipantId, kids: frozenset[Kid], trust: Trust, signed: SignedTree

@@ -26,7 +26,7 @@ from broker.checkpoints import CheckpointSource, SignedTree
 from broker.clock import Clock
 from broker.housekeeping import Housekeeping
 from broker.ledger.fold import Reason
-from broker.ledger.port import Append, Decision, Entry, Ledger, Shared, StorageFullError
+from broker.ledger.port import Append, Condition, Decision, Entry, Ledger, Shared, StorageFullError
 from broker.ledger.signer import SignerError
 from broker.publish import (
     Accepted,
@@ -43,6 +43,7 @@ from broker.publish import (
 )
 from broker.quota import Quota
 from broker.trust import Trust
+from broker.uploads import UPLOADS
 from broker.view.store import Applied, View
 from keys import digests
 from keys.directory.directory import Moment
@@ -192,6 +193,7 @@ class Sequencer:
         self._sign_after = 0.0
         self._followed = True  # whether what the last leaves changed has taken effect
         self._ended = False  # read by the loop
+        self._news: list[str] = []  # names of objects that other instances have put
         self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Listener] = []
         self._announced = self.trust  # behind the last checkpoint that was announced
@@ -338,7 +340,7 @@ class Sequencer:
             waiting = [job for job in jobs if isinstance(job, _Publish | _Call)]
             try:
                 if self._shared is not None:
-                    self._catch_up()
+                    self._attend()
                 self._keep_house()
             except Error as error:
                 self._fail(error)
@@ -507,6 +509,35 @@ class Sequencer:
     def _receipt(self, index: LedgerIndex, record: Record, own: ReceiptDigests) -> str:
         return self._receipts.receipt(receipt_of(self.origin, index, record, own))
 
+    def demand_unchanged(self, trust: Trust) -> None:
+        """Demand that a decision was made under the rules in force; called by jobs of the ledger thread.
+
+        Asked again after what follows from the decision was kept: the rules may change at another instance meanwhile.
+        """
+        if self._shared is not None:
+            self._ledger.refresh()
+            self._catch_up()
+        if self.trust.version != trust.version:
+            raise Error("The rules have just changed.", problem="unavailable")  # under the new ones, it is asked again
+
+    @property
+    def behind(self) -> bool:
+        """Say whether bodies of before the start are still being read."""
+        return self._shared is not None and self._shared.behind
+
+    def troubles(self) -> Sequence[str]:
+        """Return what is wrong between this instance and a store that others append to."""
+        return () if self._shared is None else self._shared.troubles()
+
+    def condition(self) -> Condition | None:
+        """Return how this instance and the shared store stand; None where nobody else appends."""
+        return None if self._shared is None else self._shared.condition()
+
+    @property
+    def lag(self) -> int:
+        """Return how many positions the view is behind the ledger."""
+        return max(0, self._ledger.length() - self._view.position)
+
     def demand_sound(self) -> None:
         """Raise `OverloadedError` where nothing may be appended: another ledger than the signed one, or a wrong clock."""
         if self.alarm is not None:
@@ -527,17 +558,27 @@ class Sequencer:
                 if self._housekeeping.run(now_ms):
                     self._after_change()
             if self.failure is not None:
-                # Something is written, so that who looks at readiness need not wait for somebody to publish.
-                self._housekeeping.renew_timestamp(now_ms)
+                # Who looks at readiness need not wait for somebody to publish.
+                self._housekeeping.prove(now_ms)
                 self.failure = None
+
+    def _attend(self) -> None:
+        """Follow what other instances have appended, and take what they have handed over."""
+        self._catch_up()
+        uploads = [name for name in self._news if name.startswith(UPLOADS)]
+        if uploads and self._housekeeping.leads:
+            with self._moving():
+                self._housekeeping.take_uploads(uploads, self._clock.now_ms())
+                self._after_change()
+        self._news = []
 
     def _catch_up(self) -> None:
         """Do what a failure left undone between ledger, view and trust, or else nothing."""
         if self._view.position < self._ledger.length():
             self._followed = False
-            self._view.keep_up()
+            self._news += self._view.keep_up()
         elif self._shared is not None:
-            self._view.keep_up()
+            self._news += self._view.keep_up()
         if not self._followed:
             self._after_change()
 

@@ -5,6 +5,8 @@ done in pieces, so that other requests get their turn.
 """
 
 import asyncio
+import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -12,7 +14,7 @@ from broker.checkpoints import SignedTree
 from broker.clock import Clock
 from broker.decisions import EVALUATOR
 from broker.deliver import Withheld, whole
-from broker.housekeeping import Housekeeping, Uploaded
+from broker.housekeeping import Housekeeping
 from broker.http.service import (
     AuditedStatement,
     AuditPage,
@@ -22,11 +24,13 @@ from broker.http.service import (
     LogObject,
     Subscription,
 )
+from broker.ledger.port import Condition
 from broker.offers import Offers
 from broker.sequencer import Answer, NotPublished, Sequencer
 from broker.streams import Stream, Streams
-from broker.telemetry import Figures
+from broker.telemetry import EngineFigures, Figures
 from broker.trust import Trust
+from broker.uploads import Upload, Uploaded, parse_answer
 from broker.view.statements import AuditRow, StatementRow
 from broker.view.store import View, ViewReader
 from keys.log.proof import Proof, encode
@@ -41,6 +45,10 @@ from schemas.rules.facts import Facts
 
 PAGE_BYTES: Final = LIMITS.batch // 2
 """Bytes after which a page ends, however many items were asked for: clients take answers of `LIMITS.batch`."""
+
+HANDED_S: Final = 15.0
+"""Seconds that the instance that signs has for an upload that another one took."""
+LOOK_S: Final = 0.2
 
 FRESH_MS: Final = 5000
 """How old a checkpoint over an unsigned leaf may be before the broker says that it is not ready."""
@@ -287,6 +295,9 @@ class Serving:
         self, role: str, metadata: bytes, targets: Mapping[str, bytes], if_match: int
     ) -> DirectoryLeaf:
         """Take a role's signed metadata and targets into the directory; raise `Error`."""
+        if not self._housekeeping.leads:
+            uploaded = await self._hand_over(Upload(role, metadata, targets, if_match))
+            return DirectoryLeaf(uploaded.version, uploaded.index)
 
         def upload() -> Uploaded:
             self._sequencer.demand_sound()
@@ -294,6 +305,26 @@ class Serving:
 
         uploaded = await self._sequencer.call(upload)
         return DirectoryLeaf(uploaded.version, uploaded.index)
+
+    async def _hand_over(self, upload: Upload) -> Uploaded:
+        """Have the instance that signs take an upload, and wait until this one has it in its own view."""
+        name = secrets.token_hex(16)
+        housekeeping, size = self._housekeeping, self.size
+
+        def answer() -> Uploaded | None:
+            found = housekeeping.answer_to(name)
+            uploaded = None if found is None else parse_answer(found)
+            return None if uploaded is None or uploaded.index >= self._view.size else uploaded
+
+        await self._sequencer.call(lambda: housekeeping.hand_over(name, upload))
+        try:
+            async with asyncio.timeout(HANDED_S):
+                while (uploaded := await self._sequencer.call(answer)) is None:
+                    await self.wait_checkpoint(size, LOOK_S)
+                    size = max(size, self.note_size)
+        except TimeoutError:
+            raise Error("The instance that signs the directory has not answered.", problem="unavailable") from None
+        return uploaded
 
     # Auditors
 
@@ -346,7 +377,7 @@ class Serving:
 
     def readiness(self) -> Sequence[str]:
         """Return why the service is not ready, in words without particulars; nothing when it is."""
-        reasons = []
+        reasons = list(self._sequencer.troubles())
         if not self._sequencer.alive:
             reasons.append("the ledger thread has stopped")
         if self._sequencer.alarm is not None:
@@ -363,7 +394,10 @@ class Serving:
 
     def figures(self) -> Figures:
         """Return what the metrics show of ledger and view."""
-        trust = self.trust
+        trust, condition = self.trust, self._sequencer.condition()
+        skipped = Counter(self._view.skipped)
+        if condition is not None:
+            skipped.update(condition.skipped)
         return Figures(
             gauges={
                 "tree_size": self.size,
@@ -380,9 +414,33 @@ class Serving:
                 **self._alarms,
                 **({} if self._sequencer.alarm is None else {self._sequencer.alarm: 1}),
                 **({"clock-ran-back": 1} if self._sequencer.clock_ran_back else {}),
+                **_alarms_of(condition),
                 **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable},
             },
+            skipped=skipped,
+            engine=None if condition is None else self._engine(condition),
         )
+
+    def _engine(self, condition: Condition) -> EngineFigures:
+        return EngineFigures(
+            lag=self._sequencer.lag,
+            heartbeat_age=condition.seconds,
+            clock_offset=condition.clock_offset,
+            instances=condition.instances,
+            signer=condition.signer,
+            replacements=condition.replacements,
+        )
+
+
+def _alarms_of(condition: Condition | None) -> dict[str, int]:
+    if condition is None:
+        return {}
+    found = {
+        "foreign-records": sum(condition.skipped.values()),
+        "bodies-absent": condition.absent,
+        "unsafe-store": condition.unsafe,
+    }
+    return {kind: count for kind, count in found.items() if count}
 
 
 def _fitting(rows: Sequence[AuditRow]) -> Sequence[AuditRow]:

@@ -24,6 +24,8 @@ PRACTICE_ORIGINS: Final = ("demo.", "test.")
 
 _STRICT: Final = ConfigDict(strict=True, frozen=True, extra="forbid")
 _PORTS: Final = 65535
+COPIES: Final = 3
+"""How many nodes must have a copy of what is acknowledged, so that one may be away."""
 
 
 class ConfigurationError(Error):
@@ -99,6 +101,34 @@ class Tls(BaseModel):
     key: FilePath | None = None
 
 
+class Kafka(BaseModel):
+    """The cluster that this instance keeps its ledger on; without `bootstrap`, the ledger is the embedded one."""
+
+    model_config = _STRICT
+
+    bootstrap: Annotated[str, Field(pattern=r"[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*")] | None = Field(
+        default=None, description="the cluster's nodes, host:port,host:port; none: the embedded ledger"
+    )
+    instance: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = Field(
+        default="broker", description="this instance's name, each its own"
+    )
+    signer: bool = Field(
+        default=False, description="whether this instance signs checkpoints and directory: exactly one"
+    )
+    replication: Annotated[int, Field(ge=1, le=9)] = Field(
+        default=3, description="copies of every topic; less than 3 in practice only"
+    )
+    create_topics: bool = Field(default=True, description="whether to make topics that are missing")
+    ca: FilePath | None = Field(default=None, description="PEM file that the nodes' certificates are held against")
+    certificate: FilePath | None = Field(default=None, description="PEM file of this instance's certificate")
+    key: FilePath | None = Field(default=None, description="PEM file of its private key (mode 600)")
+    username: str | None = Field(default=None, description="SCRAM user, where there is no certificate")
+    password_file: FilePath | None = Field(default=None, description="file of the user's password (mode 600)")
+    frame_keys: FilePath | None = Field(
+        default=None, description="file of the frame keys that all instances share (mode 600)"
+    )
+
+
 class Settings(BaseModel):
     """Everything that can be set. `state` is the folder that `init` made; times are in seconds."""
 
@@ -119,6 +149,10 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="least level to log")
     tls: Tls = Field(default_factory=Tls, description="certificate files; needed off the loopback interface")
+    kafka: Kafka = Field(default_factory=Kafka, description="the cluster, for more than one machine")
+
+
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"tls": Tls, "kafka": Kafka}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +209,36 @@ def check_safe(settings: Settings) -> None:
         raise ConfigurationError(
             "Metrics are for this machine only.", pointer="/metrics", hint="Listen on the loopback interface."
         )
-    for path, pointer in ((tls.key, "/tls/key"), (settings.passphrase_file, "/passphrase_file")):
+    _check_kafka(settings)
+    kafka = settings.kafka
+    for path, pointer in (
+        (tls.key, "/tls/key"),
+        (settings.passphrase_file, "/passphrase_file"),
+        (kafka.key, "/kafka/key"),
+        (kafka.password_file, "/kafka/password_file"),
+        (kafka.frame_keys, "/kafka/frame_keys"),
+    ):
         if path is not None:
             demand_private(path, pointer)
+
+
+def _check_kafka(settings: Settings) -> None:
+    """Refuse a cluster that would lose what was acknowledged, or whose records anybody could write."""
+    kafka = settings.kafka
+    if kafka.bootstrap is None:
+        return
+    if kafka.frame_keys is None:
+        raise ConfigurationError(
+            "Instances need frame keys.",
+            pointer="/kafka/frame_keys",
+            hint="Make the file with `valise broker frame-key`.",
+        )
+    if kafka.replication < COPIES and not settings.demo:
+        raise ConfigurationError(
+            "Fewer than three copies lose what was acknowledged.",
+            pointer="/kafka/replication",
+            hint="Use three nodes, or set demo = true for a demonstration.",
+        )
 
 
 def demand_private(path: Path, pointer: str) -> None:
@@ -210,8 +271,8 @@ def _names() -> dict[str, str]:
     """Return every value's name (`tls.key`) by its name in the environment."""
     names: dict[str, str] = {}
     for name, field in Settings.model_fields.items():
-        section = field.annotation
-        inner = [f"{name}.{sub}" for sub in Tls.model_fields] if section is Tls else [name]
+        section = SECTIONS.get(name)
+        inner = [name] if section is None else [f"{name}.{sub}" for sub in section.model_fields]
         names |= {PREFIX + one.replace(".", "_").upper(): one for one in inner}
     return names
 
@@ -231,9 +292,9 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _typed(name: str, text: str) -> str | int | bool:
     """Turn text into what the TOML file would have held; what does not fit is left for the model to refuse."""
-    if name == "demo" and text in ("true", "false"):
+    if name in ("demo", "kafka.signer", "kafka.create_topics") and text in ("true", "false"):
         return text == "true"
-    if name == "shutdown_seconds" and text.isascii() and text.isdigit():
+    if name in ("shutdown_seconds", "kafka.replication") and text.isascii() and text.isdigit():
         return int(text[:9])
     return text
 
@@ -265,8 +326,14 @@ def _explained(settings: Settings, sources: Mapping[str, str]) -> tuple[Explaine
     rows = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        inner = {f"{name}.{sub}": getattr(value, sub) for sub in Tls.model_fields} if name == "tls" else {name: value}
-        for one, held in inner.items():
+        section = SECTIONS.get(name)
+        fields = {name: (value, field.description)}
+        if section is not None:
+            fields = {
+                f"{name}.{sub}": (getattr(value, sub), one.description or field.description)
+                for sub, one in section.model_fields.items()
+            }
+        for one, (held, about) in fields.items():
             shown = "" if held is None else str(held).lower() if isinstance(held, bool) else str(held)
-            rows.append(Explained(one, shown, sources.get(one, "default"), field.description or ""))
+            rows.append(Explained(one, shown, sources.get(one, "default"), about or ""))
     return tuple(rows)

@@ -181,6 +181,25 @@ class Told:
     own: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How an instance and the store stand: for the operator's metrics.
+
+    `seconds` since the store last confirmed that it hears this instance; `clock_offset` is how many seconds this machine's
+    clock is ahead of the store's; `instances` are alive, this one among them; `replacements` counts producers given up;
+    `skipped` foreign records by reason; `absent` bodies that never came; `unsafe` what administrators have set unsafely.
+    """
+
+    seconds: float
+    clock_offset: float
+    instances: int
+    signer: bool
+    replacements: int
+    skipped: Mapping[str, int]
+    absent: int
+    unsafe: int
+
+
 class Shared(Protocol):
     """What the instances of one broker tell each other through the store that all of them append to."""
 
@@ -194,6 +213,15 @@ class Shared(Protocol):
 
     def told(self) -> Told | None:
         """Return the newest checkpoint that was published; None before the first."""
+        ...
+
+    @property
+    def behind(self) -> bool:
+        """Say whether bodies of records that are there already are still being read."""
+        ...
+
+    def condition(self) -> Condition:
+        """Return how the instance and the store stand to each other."""
         ...
 
     def troubles(self) -> Sequence[str]:

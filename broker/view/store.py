@@ -127,15 +127,14 @@ class View(Statements, Feed, Log):
             applied += [item for item in further if item.position in own]
         return applied
 
-    def keep_up(self) -> bool:
-        """Apply what the ledger has beyond the view, and objects that others have put; say whether there was any."""
-        moved = False
+    def keep_up(self) -> list[str]:
+        """Apply what the ledger has beyond the view, and what others hold; return the names of objects beside these."""
         while self._read_on():
-            moved = True
-        names = [name for name in self._writable().changed() if name.startswith(PREFIX)]
-        if names:
-            self._restore_held(names)
-        return moved or bool(names)
+            pass
+        names = self._writable().changed()
+        if held := [name for name in names if name.startswith(PREFIX)]:
+            self._restore_held(held)
+        return [name for name in names if not name.startswith(PREFIX)]
 
     def _read_on(self) -> list[Applied]:
         records = self._writable().read(self.position, _PAGE)

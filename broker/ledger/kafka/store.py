@@ -26,6 +26,7 @@ from broker.ledger.kafka.producer import Producer, Sending, Sent
 from broker.ledger.kafka.topics import CHECKPOINTS, CLEANED_HOURS, CLOSING_KEY, DECISIONS, LEDGER, OBJECTS, body_topic
 from broker.ledger.port import (
     Append,
+    Condition,
     Entry,
     LedgerUnavailableError,
     StoredBody,
@@ -111,7 +112,8 @@ class KafkaLedger:
 
     async def _start(self) -> None:
         place = self._place
-        bodies = await prepare(place.connection, place.replication, create=place.create)
+        # Once something was read, a topic that is missing was deleted: it must not come back empty.
+        bodies = await prepare(place.connection, place.replication, create=place.create and self.new)
         self._producer = Producer(place.connection)
         self._follower = Follower(
             place.connection, place.keys, self._mirror, bodies, name=place.name, news=self._tell_news
@@ -375,13 +377,12 @@ class KafkaLedger:
 
     def signers(self) -> list[str]:
         """Return the names of other instances that sign and were alive within seconds."""
+        return [name for name, beat in self._alive().items() if beat.signer and name != self._place.name]
+
+    def _alive(self) -> dict[str, Heartbeat]:
         follower, _ = self._parts()
         now_ms = time.time_ns() // 1_000_000 + self.skew_ms
-        return [
-            name
-            for name, (beat, at) in follower.instances.items()
-            if beat.signer and name != self._place.name and now_ms - at < 2 * STALE_S * 1000
-        ]
+        return {name: beat for name, (beat, at) in list(follower.instances.items()) if now_ms - at < 2 * STALE_S * 1000}
 
     async def _beat(self) -> None:
         """Tell the others that this instance is alive; the answer says that the cluster is, and what time it is there."""
@@ -458,15 +459,19 @@ class KafkaLedger:
             found.append("a topic is missing or its settings are not safe")
         return found
 
-    @property
-    def replacements(self) -> int:
-        """Return how many producers were given up."""
-        return 0 if self._producer is None else self._producer.replacements
-
-    @property
-    def skipped(self) -> dict[str, int]:
-        """Return how many foreign records were skipped, by reason."""
-        return {} if self._follower is None else dict(self._follower.skipped)
+    def condition(self) -> Condition:
+        """Return how the instance and the cluster stand to each other."""
+        follower, producer = self._parts()
+        return Condition(
+            seconds=time.monotonic() - self.confirmed,
+            clock_offset=-self.skew_ms / 1000,
+            instances=len(self._alive()),
+            signer=self._place.signer,
+            replacements=producer.replacements,
+            skipped=dict(follower.skipped),
+            absent=follower.absent,
+            unsafe=len(self.findings),
+        )
 
     def close(self) -> None:
         """Stop reading and sending within a bound, and release the mirror."""
