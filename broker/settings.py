@@ -270,7 +270,7 @@ def _read_file(file: Path) -> dict[str, Any]:
 def _names() -> dict[str, str]:
     """Return every value's name (`tls.key`) by its name in the environment."""
     names: dict[str, str] = {}
-    for name, field in Settings.model_fields.items():
+    for name in Settings.model_fields:
         section = SECTIONS.get(name)
         inner = [name] if section is None else [f"{name}.{sub}" for sub in section.model_fields]
         names |= {PREFIX + one.replace(".", "_").upper(): one for one in inner}

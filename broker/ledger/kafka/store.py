@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -36,6 +36,7 @@ from broker.ledger.stanzas import stanza_kids
 from keys.digests import statement_digest
 from schemas.ids import Kid, Origin
 from schemas.record import Record
+from schemas.statement import Statement
 
 ANSWER_S: Final = 5.0
 """Seconds that an append or a refresh may take before the ledger is said to be unavailable."""
@@ -69,6 +70,25 @@ class Place:
     signer: bool
     replication: int
     create: bool = True
+
+
+class Moved(Protocol):
+    """A record of another store, the key ids that its body is for, and the body; None where it has none any more."""
+
+    @property
+    def record(self) -> Record:
+        """Return the record."""
+        ...
+
+    @property
+    def holders(self) -> tuple[Kid, ...]:
+        """Return the key ids."""
+        ...
+
+    @property
+    def body(self) -> bytes | None:
+        """Return the body."""
+        ...
 
 
 class KafkaLedger:
@@ -233,12 +253,30 @@ class KafkaLedger:
         entries = [(entry, () if entry.body is None else stanza_kids(entry.body)) for entry in append.entries]
         kept, marks = self._do(self._send_parts(append), ANSWER_S + STOP_S)
         chosen = [pair for pair, is_kept in zip(entries, kept, strict=True) if is_kept]
-        offsets = self._append_records(chosen, begin) if chosen else []
+        offsets = self._append_records([(entry.record, kids) for entry, kids in chosen], begin) if chosen else []
         self._take_own(chosen, offsets, append, marks)
         if offsets:
             self._reach(offsets[-1] + 1)
         found = iter(offsets)
         return tuple(next(found) if is_kept else None for is_kept in kept)
+
+    def take(self, moved: Sequence[Moved]) -> None:
+        """Append records of another store in this very order, their bodies before them; see `broker.migrate.Target`."""
+        self._demand_fresh()
+        begin = self._mirror.next(LEDGER)
+        _, producer = self._parts()
+        bodies = [
+            self._framed(
+                body_topic(Statement.parse(one.record.document).topic), statement_digest(one.record.document), one.body
+            )
+            for one in moved
+            if one.body is not None
+        ]
+        _demand_all(self._do(producer.send(bodies, ANSWER_S), ANSWER_S + STOP_S))
+        offsets = self._append_records([(one.record, one.holders) for one in moved], begin)
+        self._reach(offsets[-1] + 1)
+        gone = [one.record.body_digest for one in moved if one.body is None and one.record.body_digest is not None]
+        self.erase(gone)
 
     def _demand_fresh(self) -> None:
         """Demand that the cluster has acknowledged something just now: a process may have stood still for minutes."""
@@ -275,10 +313,10 @@ class KafkaLedger:
     def _framed(self, topic: str, key: bytes | None, payload: bytes) -> Sending:
         return Sending(topic, key, self._place.keys.sign(topic, key, payload))
 
-    def _append_records(self, entries: Sequence[tuple[Entry, tuple[Kid, ...]]], begin: int) -> list[int]:
+    def _append_records(self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], begin: int) -> list[int]:
         """Send records and return their offsets; what failed is looked for in the topic, then sent once more."""
         _, producer = self._parts()
-        records = [self._framed(LEDGER, None, encode_record(entry.record, kids)) for entry, kids in entries]
+        records = [self._framed(LEDGER, None, encode_record(record, kids)) for record, kids in entries]
         sent = self._do(producer.send(records, ANSWER_S), ANSWER_S + STOP_S)
         places = [one.offset if isinstance(one, Sent) else None for one in sent]
         if any(place is None for place in places):
@@ -292,7 +330,7 @@ class KafkaLedger:
         return sorted(place for place in places if place is not None)
 
     def _find(
-        self, entries: Sequence[tuple[Entry, tuple[Kid, ...]]], places: Sequence[int | None], begin: int
+        self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], places: Sequence[int | None], begin: int
     ) -> list[int | None]:
         """Read the ledger's tail and match by leaf and document: a failed send may have arrived."""
         self.refresh()
@@ -302,8 +340,8 @@ class KafkaLedger:
             found |= {(record.leaf.encode(), record.document): at for at, record in records}
             position = records[-1][0] + 1
         return [
-            found.get((entry.record.leaf.encode(), entry.record.document)) if place is None else place
-            for (entry, _), place in zip(entries, places, strict=True)
+            found.get((record.leaf.encode(), record.document)) if place is None else place
+            for (record, _), place in zip(entries, places, strict=True)
         ]
 
     def _take_own(
