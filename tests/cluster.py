@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from broker.ledger.kafka.connection import Connection
 from deploy.kafka import cluster, software
 from deploy.kafka.certificates import Authority, Identity
 from deploy.kafka.cluster import ADMIN, BROKER, STRANGER
@@ -88,6 +89,15 @@ class Cluster(cluster.Cluster):
             "sasl_plain_username": name,
             "sasl_plain_password": self.passwords[name],
         }
+
+    def connection(self) -> Connection:
+        """Return how the broker's own code connects: as `BROKER`, with the files that it would be given."""
+        if self.security == "none":
+            return Connection(self.bootstrap, practice=True)
+        files = self.certificate()
+        if self.security == "tls":
+            return Connection(self.bootstrap, ca=files.authority, certificate=files.certificate, key=files.key)
+        return Connection(self.bootstrap, ca=files.authority, username=BROKER, password=self.passwords[BROKER])
 
     def segments(self, topic: str) -> Iterator[Path]:
         """Find the segment files of a topic on all nodes."""

@@ -15,7 +15,6 @@ from aiokafka.errors import (
 )
 
 from broker.ledger.kafka.admin import prepare, recheck
-from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.topics import LEDGER, definitions
 from tests import cluster
 from tests.cluster import ADMIN, BROKER, STRANGER, Authority
@@ -29,17 +28,8 @@ def kafka(request):
     """A secured cluster that holds what the broker made itself, with the rights that it has in production."""
     made = request.getfixturevalue(request.param)
     asyncio.run(cluster.clear(made))
-    asyncio.run(prepare(connection(made), 1, create=True))
+    asyncio.run(prepare(made.connection(), 1, create=True))
     return made
-
-
-def connection(kafka):
-    ca = kafka.authority.certificate
-    if kafka.security == "tls":
-        files = kafka.certificate()
-        return Connection(kafka.bootstrap, ca=ca, certificate=files.certificate, key=files.key)
-    password = kafka.password_file().read_text(encoding="utf-8").strip()
-    return Connection(kafka.bootstrap, ca=ca, username=BROKER, password=password)
 
 
 @contextlib.asynccontextmanager
@@ -81,7 +71,7 @@ async def topics(kafka, name):
 
 def test_the_broker_makes_its_topics_and_finds_them_safe(kafka):
     assert asyncio.run(topics(kafka, BROKER)) == {one.name for one in definitions(1)}
-    assert asyncio.run(recheck(connection(kafka), 1)) == ()
+    assert asyncio.run(recheck(kafka.connection(), 1)) == ()
 
 
 def test_the_broker_writes_and_reads(kafka):
