@@ -25,7 +25,7 @@ class Instance(BrokerService):
         self.cluster = cluster
         self.frame_keys = frame_keys
 
-    def signs(self, signer: bool) -> None:  # noqa: FBT001 - as the setting
+    def signs(self, signer: bool) -> None:
         """Write the section of the cluster, anew where there is one."""
         text = self.config.read_text().split("[kafka]")[0]
         section = (

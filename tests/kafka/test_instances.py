@@ -39,8 +39,8 @@ def test_what_one_takes_all_deliver_and_all_repeat(world, pair):
         receipts.append(answer.body)
     for number, signed in enumerate(letters):
         other = pair[(number + 1) % 2]
-        answer = until(lambda: (found := other.publish(signed)).status == 200 and found)
+        answer = until(lambda other=other, signed=signed: (found := other.publish(signed)).status == 200 and found)
         assert answer.body == receipts[number]
     for instance in pair:
-        until(lambda: len(instance.notices(READER)) == 10)
+        until(lambda instance=instance: len(instance.notices(READER)) == 10)
     assert one.notices(READER) == two.notices(READER)
