@@ -5,10 +5,12 @@ Failures are `schemas.errors.Error` or `OSError`; the root command turns them in
 
 import getpass
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -107,8 +109,6 @@ def check_config(config: Config = None, *, as_json: AsJson = False) -> None:
 @app.command()
 def run(config: Config = None, passphrase_file: PassphraseFile = None) -> None:
     """Serve until told to stop."""
-    import logging
-
     from broker import serve
     from broker.app import open_broker
     from broker.telemetry import configure_logging
@@ -148,6 +148,33 @@ def fsck(
         raise typer.Exit(1)
 
 
+@app.command("migrate")
+def migrate_(
+    config: Config = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="The ledger to move, or a mirror; default: the embedded ledger."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Move the embedded ledger into the cluster of the configuration; go on where an earlier run was interrupted."""
+    from broker.moving import move_ledger
+    from broker.telemetry import configure_logging
+
+    settings = load(config, os.environ).settings
+    configure_logging(level=logging.WARNING)
+    with _bar(shown=not as_json) as progress:
+        move = move_ledger(settings, None if file is None else file.absolute(), progress)
+    if as_json:
+        _json({**asdict(move), "root": move.root.hex()})
+        return
+    _say(
+        f"{move.records} records, {move.leaves} leaves, root {move.root.hex()}: moved, {move.added} of them now, "
+        f"with {move.bodies - move.erased} bodies."
+    )
+
+
 def passphrase(file: Path | None, *, new: bool = False) -> bytes:
     """Return the passphrase: from `file`, else from `$CREDENTIALS_DIRECTORY`, else asked for, twice where it is `new`.
 
@@ -181,7 +208,7 @@ def _bar(*, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task("Checking", total=None)
+        bar = bars.add_task("Working", total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
 
 

@@ -108,6 +108,7 @@ def migrate(
     tree = _folded(source.origin, _records(source), () if head is None else (head.size,))
     if head is not None and tree.roots.get(head.size) != head.root:
         raise DamagedSourceError("The source is not the ledger that was signed.", hint="It is an old copy, or changed.")
+    named = {record.body_digest for record in _records(source) if record.body_digest is not None}
     target.refresh()
     complete = target.object(MARK) is not None
     found = _compare(source, target, complete=complete)
@@ -117,10 +118,11 @@ def migrate(
         for day, data in decisions:
             target.append(Append(decisions=tuple(Decision(day, one) for one in data)))
         _copy_records(source, target, found, tree.records, progress)
-        if gone := _stored(target) - _stored(source):  # the source has gone on between two runs
+        if gone := named - _stored(source):
+            # What was moved with its body before an interruption may have been erased at the source since.
             target.erase(gone)
         target.refresh()
-    move = _verified(source, target, tree, tree.records - found.have, complete=complete)
+    move = _verified(source, target, tree, named, tree.records - found.have, complete=complete)
     if not complete:
         target.append(Append(objects={MARK: _mark(move)}))
     return move
@@ -258,26 +260,27 @@ def _moved(source: LedgerReader, record: Record) -> Moved:
     return Moved(record, holders, body)
 
 
-def _verified(source: LedgerReader, target: LedgerReader, tree: _Tree, added: int, *, complete: bool) -> Move:
+def _verified(
+    source: LedgerReader, target: LedgerReader, tree: _Tree, named: Collection[bytes], added: int, *, complete: bool
+) -> Move:
     """Demand that the target is the source: records, tree, bodies, and who held those that are gone."""
     same = _compare(source, target, complete=complete)
     other = _folded(target.origin, islice(_records(target), same.seen), ())
     if same.have != tree.records or other.state != tree.state:
         raise ForeignTargetError("The target's tree is not the source's.", hint=_ANEW)
-    digests = {record.body_digest for record in _records(source) if record.body_digest is not None}
-    stored = _stored(source) & digests
+    stored = _stored(source).intersection(named)
     # A target with a life of its own has erased more since.
     if not complete and _stored(target) != stored:
         raise ForeignTargetError("The target's bodies are not the source's.", hint=_ANEW)
-    for digest in digests:
+    for digest in named:
         if target.holders(digest) != source.holders(digest):
             raise ForeignTargetError("The target's bodies are for others than the source's.", hint=_ANEW)
     return Move(
         records=tree.records,
         leaves=tree.state.size,
         root=tree.state.frontier.root(),
-        bodies=len(digests),
-        erased=len(digests) - len(stored),
+        bodies=len(named),
+        erased=len(named) - len(stored),
         added=added,
     )
 
