@@ -17,7 +17,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from broker.ledger.kafka.connection import Connection
-from deploy.kafka import cluster, software
+from deploy.kafka import certificates, cluster, software
 from deploy.kafka.certificates import Authority, Identity
 from deploy.kafka.cluster import ADMIN, BROKER, STRANGER
 
@@ -53,7 +53,7 @@ _ROOT = Path(__file__).parent.parent
 
 def skip_without_kafka() -> None:
     """Skip the test, or all that use the fixture, where this machine lacks what Kafka needs."""
-    lacking = software.missing()
+    lacking = software.missing() or certificates.missing()
     if lacking is not None:
         pytest.skip(lacking)
 

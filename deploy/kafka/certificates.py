@@ -26,6 +26,13 @@ authorityKeyIdentifier = keyid
 """
 
 
+def missing() -> str | None:
+    """Return in one line that this machine lacks openssl, and how to get it; None if it has it."""
+    if shutil.which("openssl") is None:
+        return "There is no openssl here, which makes the certificates: `apt-get install openssl`."
+    return None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Identity:
     """PEM files: its authority's certificate, its own, its key, and the last two in one file as Kafka wants them."""

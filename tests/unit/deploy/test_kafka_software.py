@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka import cluster, dev, software
+from deploy.kafka import certificates, cluster, dev, software
 from deploy.kafka.processes import KafkaError, MissingError, Process, last_lines, run, until
 from deploy.kafka.protocol import OPERATIONS, Acl, read_acls, read_properties
 
@@ -42,6 +42,14 @@ def test_without_maven_it_says_how_to_get_it(machine):
     assert "apt-get install maven" in software.missing()
     program(machine, "mvn")
     assert software.missing() is None
+
+
+def test_without_openssl_there_are_no_certificates_and_it_says_how_to_get_it(machine, tmp_path):
+    assert "apt-get install openssl" in certificates.missing()
+    with pytest.raises(MissingError, match="openssl"):
+        certificates.Authority(tmp_path / "tls").create()
+    program(machine, "openssl")
+    assert certificates.missing() is None
 
 
 def test_maven_is_needed_once(machine):
