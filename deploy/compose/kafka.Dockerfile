@@ -10,7 +10,7 @@ RUN mvn --quiet --batch-mode dependency:copy-dependencies
 FROM ${JAVA}
 COPY --from=made /source/build/kafka/libs /opt/kafka/libs
 COPY --chmod=755 deploy/compose/kafka.sh /opt/kafka/
-COPY deploy/compose/kafka.properties /opt/kafka/
+COPY deploy/kafka/production/server.properties /opt/kafka/
 RUN groupadd --gid 10002 kafka && useradd --uid 10002 --gid 10002 --no-create-home --shell /usr/sbin/nologin kafka \
  && install -d -m 700 -o 10002 -g 10002 /var/lib/kafka
 USER 10002:10002

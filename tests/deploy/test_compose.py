@@ -1,5 +1,6 @@
 """The compose file against the programs in it: settings, secrets, folders, times, rights, and what it must not have."""
 
+import os
 import re
 import shlex
 from itertools import chain
@@ -120,8 +121,6 @@ def variables(name, tmp_path):
 def test_every_variable_is_a_setting_and_all_of_them_are_safe(name, tmp_path):
     given = variables(name, tmp_path)
     module = SETTINGS[noun(name)]
-    if "kafka" not in broker_settings.Settings.model_fields:  # comes with the engine
-        given = {key: value for key, value in given.items() if "_KAFKA_" not in key}
     loaded = module.load(None, given)
     assert {row.source for row in loaded.explained} - {"default", "command line"} == set(given)
 
@@ -223,16 +222,27 @@ def test_rights_are_those_of_production():
     assert "COPY deploy/kafka /opt/valise/tools/deploy/kafka" in (FOLDER / "valise.Dockerfile").read_text()
 
 
-def test_nodes_are_set_as_brokers_demand():
-    found = read_properties(FOLDER / "kafka.properties")
+def test_nodes_are_set_as_in_production():
+    assert "COPY deploy/kafka/production/server.properties /opt/kafka/" in (FOLDER / "kafka.Dockerfile").read_text()
+    found = read_properties(DEPLOY / "kafka" / "production" / "server.properties")
     assert all(setting.holds(found.get(setting.name, "")) for setting in NODE_SETTINGS)
-    assert found["controller.quorum.voters"] == ",".join(f"{n}@{name}:9093" for n, name in enumerate(NODES, 1))
     assert found["super.users"] == "User:valise-kafka;User:admin"
     assert "common name `valise-kafka`" in README
     assert "common name `admin`" in README
-    assert found["listener.security.protocol.map"] == "CLIENT:SSL,CONTROLLER:SSL"
-    assert found["ssl.client.auth"] == "required"
+    said = (FOLDER / "kafka.sh").read_text()
+    ports = {address.partition("://")[0]: address.rpartition(":")[2] for address in found["listeners"].split(",")}
+    own = re.findall(r"(\w+)://kafka-\$NODE:(\d+)", said)
+    assert dict(own) == ports
+    assert f"=kafka-1:{ports['CONTROLLER']},kafka-2:{ports['CONTROLLER']},kafka-3:{ports['CONTROLLER']}" in said
+    assert f"1@kafka-1:{ports['CONTROLLER']}:ID" in README
     assert [SERVICES[name]["environment"]["NODE"] for name in NODES] == ["1", "2", "3"]
+
+
+def test_jars_are_taken_from_where_maven_puts_them():
+    (output,) = re.findall(r"<outputDirectory>(.+)</outputDirectory>", (DEPLOY / "kafka" / "pom.xml").read_text())
+    text = (FOLDER / "kafka.Dockerfile").read_text()
+    (work,) = re.findall(r"(?m)^WORKDIR (\S+)$", text)
+    assert f"COPY --from=made {os.path.normpath(output.replace('${project.basedir}', work))} " in text
 
 
 def test_what_the_readme_says_can_be_typed():
@@ -251,5 +261,5 @@ def test_what_the_readme_says_can_be_typed():
 
 
 def test_nothing_is_fetched_from_an_address():
-    for path in [*FOLDER.glob("*.Dockerfile"), FOLDER / "kafka.sh", FOLDER / "kafka.properties"]:
+    for path in [*FOLDER.glob("*.Dockerfile"), FOLDER / "kafka.sh"]:
         assert "http" not in Path(path).read_text().replace("https://broker", "").replace("https://gateway", "")

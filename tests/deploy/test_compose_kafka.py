@@ -23,7 +23,8 @@ from tests.deploy.command_lines import DEPLOY
 pytestmark = pytest.mark.loopback
 FOLDER = DEPLOY / "compose"
 NODES = {1: "127.0.0.1", 2: "127.0.0.2", 3: "127.0.0.3"}
-PORTS = (9092, 9093)
+PORTS = (9092, 9093, 9094)
+CONTROLLERS = ",".join(f"{number}@kafka-{number}:9094:{number}Y2RpcmVjdG9yeSBvZiBhIA"[:-1] for number in NODES)
 SECONDS = 90
 
 
@@ -72,7 +73,8 @@ def cluster(authority, tmp_path_factory):
             "DATA": str(work / str(number)),
             "SECRETS": str(secrets),
             "LIBS": str(DEPLOY.parent / "build" / "kafka" / "libs"),
-            "COMMON": str(FOLDER / "kafka.properties"),
+            "COMMON": str(DEPLOY / "kafka" / "production" / "server.properties"),
+            "CONTROLLERS": CONTROLLERS,
             "HEAP": "256m",
             "JAVA_OPTIONS": f"-Djdk.net.hosts.file={work / 'hosts'} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             "TMPDIR": str(work),

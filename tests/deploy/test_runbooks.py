@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from adapters.gateway import follow
-from broker.settings import Settings
 from schemas.problems import PROBLEMS
 from tests.deploy.command_lines import DEPLOY, fault
 
@@ -21,8 +20,6 @@ PARTS = ["How you notice", "What it means", "What to do", "How you see that it i
 UNITS = {path.stem for path in (DEPLOY / "systemd").glob("*.service")}
 MACHINE_S = {"cat", "cp", "curl", "df", "du", "install", "journalctl", "ln", "mv", "rm", "sqlite3"}
 KAFKA_S = {"kafka-acls.sh", "kafka-configs.sh", "kafka-topics.sh"}
-PENDING = [["broker", "migrate"]] if "kafka" not in Settings.model_fields else []
-"""Commands that come with the engine's settings."""
 OTHERS = {*MACHINE_S, *KAFKA_S, "systemctl", "systemd-creds", "systemd-sysusers"}
 
 
@@ -68,7 +65,7 @@ def test_a_runbook_has_its_five_parts(path):
 def test_every_command_can_be_given_so(path):
     for program, *words in fenced(path):
         if program == "valise":
-            assert words[:2] in PENDING or fault(words) is None, words
+            assert fault(words) is None, words
             continue
         assert program in OTHERS, program
         if program == "systemctl":
@@ -83,7 +80,7 @@ def test_every_command_in_the_text_exists(path):
     for said in said_in(path):
         if said.startswith("valise "):
             wrong = fault(said.split()[1:])
-            assert said.split()[1:3] in PENDING or wrong is None or wrong.startswith("lacks"), said
+            assert wrong is None or wrong.startswith("lacks"), said
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
