@@ -15,33 +15,44 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
 import structlog
 
+from broker.answers import (
+    LATER,
+    Answer,
+    NotPublished,
+    OverloadedError,
+    Published,
+    as_answer,
+    left_open,
+    settle,
+    stopped,
+)
 from broker.checkpoints import CheckpointSource, SignedTree
 from broker.clock import Clock
+from broker.examiner import Examination, Examiner
 from broker.housekeeping import Housekeeping
 from broker.ledger.fold import Reason
 from broker.ledger.port import Append, Condition, Decision, Entry, Ledger, Shared, StorageFullError
 from broker.ledger.signer import SignerError
 from broker.publish import (
     Accepted,
-    Denied,
     Examined,
     Outcome,
     ReceiptDigests,
     Refused,
     Repeated,
-    Row,
     decide_on,
     examine,
     receipt_of,
 )
 from broker.quota import Quota
+from broker.staged import Staged
 from broker.trust import Trust
 from broker.uploads import UPLOADS
 from broker.view.store import Applied, View
@@ -56,9 +67,9 @@ from schemas.limits import LIMITS
 from schemas.record import Record
 
 CHUNK: Final = 64
-EXAMINED: Final = 16
-"""Envelopes that the examiner takes at a time: the ledger thread gets them together, and writes them in one commit."""
 QUEUE: Final = 4096
+ANSWER_S: Final = 15.0
+"""Seconds after which a sender is told that the outcome is open: a store of several nodes may be without a leader."""
 TRIES: Final = 3
 """How often what others appended meanwhile makes a statement be decided again."""
 OVERTAKEN: Final = frozenset({Reason.RULES, Reason.KNOWN})
@@ -72,46 +83,6 @@ T = TypeVar("T")
 log = structlog.get_logger("broker")
 
 
-class OverloadedError(Error):
-    """The queue is full, or the ledger cannot take anything now."""
-
-    problem = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A receipt (compact JWS), and whether this call brought the statement into the ledger."""
-
-    receipt: str
-    created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NotPublished:
-    """Why not; a definite refusal is signed."""
-
-    error: Error
-    denied: tuple[Denied, ...]
-    refusal: str | None
-
-
-Answer = Published | NotPublished
-
-
-@dataclass(frozen=True, slots=True)
-class _Envelope:
-    notice_id: NoticeId | None  # the address that it was put to, where there was one
-    data: bytes
-    answer: "asyncio.Future[Answer]"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Publish:
-    examined: Examined
-    answer: "asyncio.Future[Answer]"
-    again: int = 0  # how often it was decided under what another instance had changed meanwhile
-
-
 @dataclass(frozen=True, slots=True)
 class _Call:
     run: Callable[[], object]
@@ -121,38 +92,6 @@ class _Call:
 @dataclass(frozen=True, slots=True)
 class _Wake:
     """There is something new to read."""
-
-
-class _Staged:
-    """What `publish` reads while a chunk is being decided: the view, and that some of the chunk comes before.
-
-    `touched` says that a notice was asked about which is in the chunk itself: the chunk ends there, for what asked is
-    decided once its twin, or what it refers to, has its place.
-    """
-
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._notices: set[NoticeId] = set()
-        self.size = view.size
-        self.next_index = view.size
-        self.touched = False
-
-    def add(self, notice_id: NoticeId) -> None:
-        self._notices.add(notice_id)
-        self.next_index += 1
-
-    def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
-        return self._view.known(digest)
-
-    def by_notice(self, notice_id: NoticeId) -> Row | None:
-        self.touched = self.touched or notice_id in self._notices
-        return self._view.by_notice(notice_id)
-
-    def holders(self, notice_id: NoticeId) -> Collection[Kid]:
-        return self._view.holders(notice_id)
-
-    def root(self, size: int) -> bytes:
-        return self._view.root(size)
 
 
 class Sequencer:
@@ -184,10 +123,8 @@ class Sequencer:
         self._housekeeping = housekeeping
         self._clock = clock
         self._quota = Quota()
-        self._arrived: queue.SimpleQueue[_Envelope | None] = queue.SimpleQueue()
-        self._heads = HeadMemory()  # of the examiner
-        self._jobs: queue.Queue[_Publish | _Call | _Wake | None] = queue.Queue(QUEUE)
-        self._examiner = threading.Thread(target=self._examine, name="examiner", daemon=True)
+        self._jobs: queue.Queue[Examination | _Call | _Wake | None] = queue.Queue(QUEUE)
+        self._examiner = Examiner(self._examine_one, self._jobs)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self.signed_at = 0
         self._sign_after = 0.0
@@ -210,7 +147,7 @@ class Sequencer:
 
     def stop(self, seconds: float = 10.0) -> None:
         """Finish what is queued and end the thread, within a bound; who comes later is turned away."""
-        self._arrived.put(None)
+        self._examiner.end()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
@@ -222,7 +159,7 @@ class Sequencer:
     @property
     def backlog(self) -> int:
         """Return the number of jobs that wait."""
-        return self._jobs.qsize() + self._arrived.qsize()
+        return self._jobs.qsize() + self._examiner.backlog
 
     def on_checkpoint(self, listener: Listener) -> None:
         """Call `listener` from the ledger thread whenever a newer checkpoint is out."""
@@ -232,8 +169,12 @@ class Sequencer:
         """Publish one envelope; raise `OverloadedError` when nothing can be decided now."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._demand_room()
-        self._arrived.put(_Envelope(notice_id, data, answer))
-        return await self._await(answer)
+        self._examiner.put(notice_id, data, answer)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._await(answer)
+        except TimeoutError:
+            raise left_open() from None
 
     async def publish_many(self, lines: Sequence[bytes]) -> list[Answer]:
         """Publish envelopes in their order, each standing alone; raise `OverloadedError` where none was tried.
@@ -245,7 +186,7 @@ class Sequencer:
         answers: list[Answer] = []
         for at in range(0, len(lines), CHUNK):
             answers += await self._publish_piece(lines[at : at + CHUNK])
-            if any(isinstance(answer, NotPublished) and answer.error.status in _LATER for answer in answers[at:]):
+            if any(isinstance(answer, NotPublished) and answer.error.status in LATER for answer in answers[at:]):
                 left = OverloadedError("Not tried: nothing could be decided on one before it.")
                 return answers + [NotPublished(left, (), None)] * (len(lines) - len(answers))
         return answers
@@ -254,15 +195,19 @@ class Sequencer:
         loop = asyncio.get_running_loop()
         waiting: list[asyncio.Future[Answer]] = [loop.create_future() for _ in lines]
         for data, answer in zip(lines, waiting, strict=True):
-            self._arrived.put(_Envelope(None, data, answer))
+            self._examiner.put(None, data, answer)
         self._waiting.update(waiting)
         try:
             if self._ended:
-                _settle([(answer, _stopped()) for answer in waiting if not answer.done()])
+                settle([(answer, stopped()) for answer in waiting if not answer.done()])
+            await asyncio.wait(waiting, timeout=ANSWER_S)
+            for answer in waiting:
+                if not answer.done():
+                    answer.set_exception(left_open())
             found = await asyncio.gather(*waiting, return_exceptions=True)
         finally:
             self._waiting.difference_update(waiting)
-        return [_as_answer(answer) for answer in found]
+        return [as_answer(answer) for answer in found]
 
     async def call(self, run: Callable[[], T]) -> T:
         """Run a function in the ledger thread and return its result or raise its error."""
@@ -276,14 +221,14 @@ class Sequencer:
         self._waiting.add(answer)
         try:
             if self._ended and not answer.done():
-                raise _stopped()
+                raise stopped()
             return await answer
         finally:
             self._waiting.discard(answer)
 
     def _demand_room(self, wanted: int = 1) -> None:
         if not self._thread.is_alive():
-            raise _stopped()
+            raise stopped()
         # Half of the ledger's queue is left to what the examiner hands on.
         if self.backlog + wanted > QUEUE // 2:
             raise OverloadedError("Too many requests are waiting for the ledger.")
@@ -293,34 +238,10 @@ class Sequencer:
         if self._jobs.empty():
             self._jobs.put_nowait(_Wake())
 
-    # --- the examiner: parses and verifies ahead, so that this overlaps with the ledger's writing ---
-
-    def _examine(self) -> None:
-        try:
-            running = True
-            while running:
-                arrived = self._take_arrived()
-                running = None not in arrived
-                moment, trust = Moment(self._view.size, self._clock.now_ms()), self.trust
-                examined = [
-                    _Publish(examine(job.data, job.notice_id, self.origin, trust, moment, self._heads), job.answer)
-                    for job in arrived
-                    if job is not None
-                ]
-                for publish in examined:
-                    self._jobs.put(publish)
-        finally:
-            self._jobs.put(None)
-
-    def _take_arrived(self) -> list[_Envelope | None]:
-        """Wait for an envelope and return what has arrived, in its order; nothing comes behind the end."""
-        arrived = [self._arrived.get()]
-        while arrived[-1] is not None and len(arrived) < EXAMINED:
-            try:
-                arrived.append(self._arrived.get_nowait())
-            except queue.Empty:
-                break
-        return arrived
+    def _examine_one(self, data: bytes, notice_id: NoticeId | None, heads: HeadMemory) -> Examined:
+        """Parse and verify ahead of the ledger thread; called by the examiner's."""
+        moment = Moment(self._view.size, self._clock.now_ms())
+        return examine(data, notice_id, self.origin, self.trust, moment, heads)
 
     # --- the ledger thread ---
 
@@ -330,14 +251,14 @@ class Sequencer:
         finally:
             # Also after an error that nobody foresaw: that ends the thread, and nobody may wait for it.
             self._ended = True
-            _settle([(answer, _stopped()) for answer in list(self._waiting)])
+            settle([(answer, stopped()) for answer in list(self._waiting)])
 
     def _serve(self) -> None:
         running = True
         while running:
             jobs = self._take()
             running = None not in jobs
-            waiting = [job for job in jobs if isinstance(job, _Publish | _Call)]
+            waiting = [job for job in jobs if isinstance(job, Examination | _Call)]
             try:
                 if self._shared is not None:
                     self._attend()
@@ -349,7 +270,7 @@ class Sequencer:
             self._sign_when_due()
         self._sign()
 
-    def _take(self) -> list[_Publish | _Call | _Wake | None]:
+    def _take(self) -> list[Examination | _Call | _Wake | None]:
         pending = self._view.size > self.signed.size
         try:
             jobs = [self._jobs.get(timeout=SIGN_EVERY_S if pending else TICK_S)]
@@ -362,13 +283,13 @@ class Sequencer:
                 break
         return jobs
 
-    def _work(self, jobs: Sequence[_Publish | _Call]) -> list[_Publish | _Call]:
+    def _work(self, jobs: Sequence[Examination | _Call]) -> list[Examination | _Call]:
         """Work through jobs up to one that what follows depends on, and return the rest."""
         first = jobs[0]
         if isinstance(first, _Call):
             self._call(first)
             return list(jobs[1:])
-        taken: list[_Publish] = []
+        taken: list[Examination] = []
         for job in jobs:
             if isinstance(job, _Call):
                 break
@@ -382,13 +303,13 @@ class Sequencer:
                 self._catch_up()  # what it appends must not come before what a failure left between ledger and view
             except StorageFullError:
                 if self._changes_left():
-                    raise _open() from None
+                    raise left_open() from None
                 raise
             result = self._change(job.run)
         except Exception as error:  # noqa: BLE001 - it is the caller's to see
-            _settle([(job.answer, error)])
+            settle([(job.answer, error)])
         else:
-            _settle([(job.answer, result)])
+            settle([(job.answer, result)])
 
     def _change(self, run: Callable[[], object]) -> object:
         position = self._view.position
@@ -398,7 +319,7 @@ class Sequencer:
                 self._after_change()
         except StorageFullError:
             if self._ledger.length() > position:
-                raise _open() from None
+                raise left_open() from None
             raise
         return result
 
@@ -412,7 +333,7 @@ class Sequencer:
             self._followed = self._followed and self._view.position == position
             raise
 
-    def _publish_chunk(self, jobs: Sequence[_Publish]) -> tuple[int, list[_Publish]]:
+    def _publish_chunk(self, jobs: Sequence[Examination]) -> tuple[int, list[Examination]]:
         """Decide, append, apply, answer; return how many jobs were dealt with, and which of them are to be decided again."""
         try:
             self.demand_sound()
@@ -420,14 +341,14 @@ class Sequencer:
                 self._catch_up()
                 self._reach(jobs)
             except StorageFullError as full:
-                _settle([(job.answer, _open() if self._may_be_there(job.examined) else full) for job in jobs])
+                settle([(job.answer, left_open() if self._may_be_there(job.examined) else full) for job in jobs])
                 return len(jobs), []
         except Error as error:
-            _settle([(job.answer, error) for job in jobs])
+            settle([(job.answer, error) for job in jobs])
             return len(jobs), []
         now_ms = self._clock.now_ms()
-        staged = _Staged(self._view)
-        decided: list[tuple[_Publish, Outcome]] = []
+        staged = Staged(self._view)
+        decided: list[tuple[Examination, Outcome]] = []
         opened = False
         for job in jobs:
             outcome = decide_on(job.examined, self.origin, self.trust, staged, now_ms=now_ms)
@@ -444,7 +365,9 @@ class Sequencer:
                 break
         return len(decided), self._commit(decided, now_ms, opened=opened)
 
-    def _commit(self, decided: Sequence[tuple[_Publish, Outcome]], now_ms: int, *, opened: bool) -> list[_Publish]:
+    def _commit(
+        self, decided: Sequence[tuple[Examination, Outcome]], now_ms: int, *, opened: bool
+    ) -> list[Examination]:
         accepted = [outcome for _, outcome in decided if isinstance(outcome, Accepted)]
         day = from_seconds(now_ms // 1000)[:10]
         decisions = tuple(
@@ -476,13 +399,13 @@ class Sequencer:
             # Whoever sends again finds out what became of it: the receipt, or a decision anew.
             self._fail(error)
             if published:
-                error = _open()
-            _settle([(job.answer, error) for job, _ in decided])
+                error = left_open()
+            settle([(job.answer, error) for job, _ in decided])
             return []
         if accepted or decisions:
             self.failure = None
         again = [job for job, outcome in decided if job.again < TRIES and self._overtaken(outcome, applied)]
-        _settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided if job not in again])
+        settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided if job not in again])
         return [replace(job, again=job.again + 1) for job in again]
 
     @staticmethod
@@ -500,7 +423,7 @@ class Sequencer:
             return NotPublished(outcome.error, outcome.denied, refusal)
         result = applied.get(outcome.record.leaf.digest)
         if result is None:
-            return _open()  # its body is still on the way into the store
+            return left_open()  # its body is still on the way into the store
         if result.index is None:
             self.skipped += 1
             return NotPublished(OverloadedError(f"The record does not count: {result.reason}."), (), None)
@@ -582,7 +505,7 @@ class Sequencer:
         if not self._followed:
             self._after_change()
 
-    def _reach(self, jobs: Sequence[_Publish]) -> None:
+    def _reach(self, jobs: Sequence[Examination]) -> None:
         """Bring in what others have appended where a sender has seen a checkpoint that is ahead of the view."""
         verified = [job.examined.verified for job in jobs if job.examined.verified is not None]
         if any(one.statement.checkpoint.size > self._view.size for one in verified):
@@ -658,42 +581,3 @@ class Sequencer:
     def _fail(self, error: Error) -> None:
         self.failure = error.code
         log.error("ledger.failed", problem=error.code)
-
-
-_LATER: Final = frozenset({429, 503, 507})
-"""Statuses of answers that decide nothing: the same bytes may come again."""
-
-
-def _as_answer(found: Answer | BaseException) -> Answer:
-    """Return an answer in place of an error of ours; raise every other one."""
-    if isinstance(found, Error):
-        return NotPublished(found, (), None)
-    if isinstance(found, BaseException):
-        raise found
-    return found
-
-
-def _settle(answers: Sequence[tuple["asyncio.Future[Any]", object]]) -> None:
-    """Hand answers over to their loop, all in one wake-up; an exception is raised to whoever waits."""
-
-    def deliver() -> None:
-        for future, answer in answers:
-            if future.done():  # whoever asked has gone away
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-    loop = answers[0][0].get_loop() if answers else None
-    if loop is not None and not loop.is_closed():
-        loop.call_soon_threadsafe(deliver)
-
-
-def _open() -> OverloadedError:
-    """Return what is said once something is in the ledger, whatever kept the view from following."""
-    return OverloadedError("It is not known yet what became of it: send it again.")
-
-
-def _stopped() -> OverloadedError:
-    return OverloadedError("The ledger thread has stopped.")

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from broker.answers import Answer, NotPublished
 from broker.checkpoints import SignedTree
 from broker.clock import Clock
 from broker.decisions import EVALUATOR
@@ -26,7 +27,7 @@ from broker.http.service import (
 )
 from broker.ledger.port import Condition
 from broker.offers import Offers
-from broker.sequencer import Answer, NotPublished, Sequencer
+from broker.sequencer import Sequencer
 from broker.streams import Stream, Streams
 from broker.telemetry import EngineFigures, Figures
 from broker.trust import Trust

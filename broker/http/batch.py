@@ -12,11 +12,11 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from broker.answers import Answer, NotPublished
 from broker.http import openapi, problems, publish
 from broker.http.body import NDJSON, read_lines
 from broker.http.edge import OPERATION
 from broker.http.service import Service
-from broker.sequencer import Answer, NotPublished
 from broker.telemetry import Telemetry
 from schemas.errors import Error
 from schemas.limits import LIMITS

@@ -8,12 +8,12 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from broker.answers import NotPublished
 from broker.http import openapi, problems
 from broker.http.body import read_body
 from broker.http.edge import OPERATION
 from broker.http.service import Service
 from broker.publish import Denied
-from broker.sequencer import NotPublished
 from broker.telemetry import Telemetry
 from schemas import ids
 from schemas.errors import Error, FormError

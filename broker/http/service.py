@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from broker.sequencer import Answer
+from broker.answers import Answer
 from broker.telemetry import Figures
 from broker.trust import Trust
 from keys.log.tiles import Tile

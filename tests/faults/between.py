@@ -12,7 +12,7 @@ from adapters.gateway.folder import Folder
 from adapters.gateway.request import NoticeRequest
 from adapters.gateway.service import Gateway
 from adapters.gateway.status import State
-from broker.sequencer import NotPublished
+from broker.answers import NotPublished
 from broker.settings import Settings
 from schemas.notice import examples
 from schemas.statement import SubscriptionBody

@@ -14,9 +14,9 @@ import pytest
 
 from adapters.gateway.request import NoticeRequest
 from adapters.gateway.status import InboxState, State
+from broker.answers import NotPublished, OverloadedError
 from broker.ledger.fsck import fsck
 from broker.ledger.signer import CheckpointSigner
-from broker.sequencer import NotPublished, OverloadedError
 from keys.http_signature import sign_request
 from keys.sign import verify_receipt, verify_refusal
 from schemas.encoding import from_seconds

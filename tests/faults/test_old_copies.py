@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.answers import NotPublished
 from broker.init import LEDGER
 from broker.ledger.signer import CheckpointSigner, SignerError
 from broker.ledger.sqlite import SqliteLedger
-from broker.sequencer import NotPublished
 from broker.view.store import View
 from keys.sign import verify_refusal
 from schemas.encoding import b64encode

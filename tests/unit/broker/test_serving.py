@@ -4,9 +4,9 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from broker.answers import NotPublished, Published
 from broker.deliver import page_bytes
 from broker.ledger.fsck import fsck
-from broker.sequencer import NotPublished, Published
 from keys.digests import statement_leaf
 from keys.envelope import open_notice, verify_delivery
 from keys.log import proof as tlog_proof

@@ -8,7 +8,7 @@ import pytest
 
 from broker import offers
 from broker import serving as module
-from broker.sequencer import NotPublished, OverloadedError, Published
+from broker.answers import NotPublished, OverloadedError, Published
 from broker.telemetry import Figures
 from broker.view.held import Held
 from keys.directory import edit

@@ -5,6 +5,7 @@ import json
 import pytest
 from prometheus_client import generate_latest
 
+from broker.answers import NotPublished, Published
 from broker.http.service import (
     AuditedStatement,
     AuditPage,
@@ -13,7 +14,6 @@ from broker.http.service import (
     Subscription,
 )
 from broker.publish import Denied
-from broker.sequencer import NotPublished, Published
 from schemas.encoding import b64encode
 from schemas.errors import Error
 from tests.unit.broker.http.double import JSON, NOTICE, WHY, InTurn, code

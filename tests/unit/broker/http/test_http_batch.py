@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
+from broker.answers import NotPublished, Published
 from broker.http import body as body_module
 from broker.http.api import create_api
 from broker.http.batch import BatchEndpoint
 from broker.http.body import Disconnected, read_lines
 from broker.publish import Denied
-from broker.sequencer import NotPublished, Published
 from schemas.errors import Error, MalformedError, TooLargeError
 from schemas.limits import LIMITS
 from tests.asgi import request

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from broker.answers import NotPublished
 from broker.http.api import create_api, create_app, describe
-from broker.sequencer import NotPublished
 from broker.telemetry import Figures, Telemetry
 from schemas.envelope import Envelope
 from schemas.errors import Error

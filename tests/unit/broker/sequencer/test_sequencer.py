@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from broker import sequencer as module
+from broker.answers import OverloadedError
 from broker.quota import Quota
-from broker.sequencer import OverloadedError
 from keys.directory import edit
 from keys.sign import verify_receipt, verify_refusal
 from schemas import encoding
@@ -233,7 +233,8 @@ async def test_what_is_queued_is_finished_and_what_comes_later_turned_away(world
             tasks = [asyncio.ensure_future(publish(broker, one)) for one in signed]
             await until(lambda: broker.sequencer.backlog == 70)
             stopping = asyncio.ensure_future(asyncio.to_thread(broker.sequencer.stop))
-            await until(lambda: broker.sequencer._arrived.qsize() == 0 and not broker.sequencer._examiner.is_alive())
+            examiner = broker.sequencer._examiner
+            await until(lambda: examiner.backlog == 0 and not examiner._thread.is_alive())
             late = asyncio.ensure_future(publish(broker, world.envelope(SENDER, [OTHER])))
             await asyncio.sleep(0.01)
         await stopping

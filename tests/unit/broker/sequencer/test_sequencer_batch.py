@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from broker import sequencer as module
+from broker.answers import OverloadedError
 from broker.ledger.port import StorageFullError
 from broker.quota import Quota
-from broker.sequencer import OverloadedError
 from keys import heads
 from schemas.encoding import b64encode
 from schemas.statement import RevocationBody

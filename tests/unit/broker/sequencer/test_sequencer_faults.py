@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from broker import sequencer as module
+from broker.answers import OverloadedError
 from broker.ledger.port import LedgerUnavailableError, StorageFullError
 from broker.ledger.signer import SignerError
-from broker.sequencer import OverloadedError
 from broker.view.store import Applied
 from keys.sign import verify_receipt
 from schemas.encoding import b64encode, from_seconds

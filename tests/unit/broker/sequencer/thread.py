@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import orjson
 
+from broker.answers import NotPublished, Published
 from broker.ledger.fsck import fsck
-from broker.sequencer import NotPublished, Published
 from schemas.ids import Pattern
 from tests.broker_world import publish
 from tests.world import denying
