@@ -1,8 +1,9 @@
 """The broker over HTTP: every call of its interface, typed, bounded in time, size and connections.
 
 A call returns, or raises `BrokerAwayError` (repeat it unchanged), `RefusedError` (the broker's problem) or `AnswerError` (not
-what the call answers). Answers are parsed, not trusted: receipts and refusals are checked by `receipts`, checkpoints,
-proofs and the directory by `keys`. This module neither repeats a call nor keeps anything.
+what the call answers). Where there are several addresses, a call goes to each of them once before it is `BrokerAwayError`.
+Answers are parsed, not trusted: receipts and refusals are checked by `receipts`, checkpoints, proofs and the directory by
+`keys`. Nothing is kept.
 """
 
 import ssl
@@ -16,6 +17,7 @@ import orjson
 from yarl import URL
 
 from adapters.client import answers
+from adapters.client.addresses import Addresses
 from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
 from adapters.client.transport import Answer, HttpTransport, Request, Transport
 from keys.log import tiles
@@ -43,6 +45,9 @@ _NO_BATCHES: Final = frozenset({404, 405, 415})
 _AWAY: Final = frozenset({408, 429})
 """Statuses below 500 that say as little about the call as those above."""
 
+_ELSEWHERE: Final = frozenset({502, 503, 504})
+"""Statuses of an instance, or of a proxy before it, that cannot answer now; another may."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServedNote:
@@ -53,7 +58,7 @@ class ServedNote:
 
 
 class BrokerClient:
-    """One broker, over a bounded pool of connections. Make it in a running event loop and close it there."""
+    """One broker at one address or more, over a bounded pool of connections. Make and close it in one event loop."""
 
     def __init__(
         self,
@@ -64,17 +69,26 @@ class BrokerClient:
         seconds: float = 15,
         transport: Transport | None = None,
     ) -> None:
-        """Open a pool to `base`, the address without `/v1`; `seconds` bounds every call but the feed's own waiting."""
-        self._base = base.rstrip("/")
-        address = URL(self._base)
-        if address.scheme not in ("http", "https") or address.host is None:
-            raise Error("The broker's address must be http:// or https://.", problem="configuration")
+        """Open a pool to `base`, the address without `/v1`, or several of them separated by commas.
+
+        `seconds` bounds every call but the feed's own waiting, at each address. Raises `Error` for what is no address.
+        """
+        self._addresses = Addresses(base)
         self._seconds = seconds
         self._transport = transport or HttpTransport(tls=tls, connections=connections)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+    @property
+    def address(self) -> str:
+        """Return the address that the next call goes to first."""
+        return self._addresses.current
+
+    def turn(self) -> None:
+        """Use the next address, where there are several: what the one in use answers is old."""
+        self._addresses.leave(self.address)
 
     async def __aenter__(self) -> Self:
         return self
@@ -199,6 +213,7 @@ class BrokerClient:
             headers={"If-Match": f'"{edited}"'},
             limit=NOTE_LIMIT,
             seconds=60,
+            repeat=False,  # done twice, the second would find another version than it was made from
         )
         return answers.uploaded(answer.body)
 
@@ -215,10 +230,19 @@ class BrokerClient:
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
         seconds: float | None = None,
+        repeat: bool = True,
     ) -> Answer:
         """Exchange a request for an answer that is none of failure."""
         answer = await self._exchange(
-            method, path, limit=limit, query=query, body=body, headers=headers, sign=sign, seconds=seconds
+            method,
+            path,
+            limit=limit,
+            query=query,
+            body=body,
+            headers=headers,
+            sign=sign,
+            seconds=seconds,
+            repeat=repeat,
         )
         if answer.status < 300:
             return answer
@@ -235,16 +259,37 @@ class BrokerClient:
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
         seconds: float | None = None,
+        repeat: bool = True,
     ) -> Answer:
-        url = URL(f"{self._base}/v1{quote(path)}", encoded=True)
-        if query:
-            url = url.with_query(query)
-        fields = {"Accept": "application/json, text/plain, */*", "User-Agent": "valise", **(headers or {})}
-        if body is not None:
-            fields.setdefault("Content-Type", "application/json")
-        if sign is not None:
-            fields.update(sign(method, str(url), body))
-        return await self._transport.send(Request(method, str(url), fields, body, seconds or self._seconds, limit))
+        """Exchange a request for an answer, at the first address that has one; signed anew for each."""
+        answer: Answer | None = None
+        failure: BrokerAwayError | None = None
+        for base in self._addresses.each():
+            url = URL(f"{base}/v1{quote(path)}", encoded=True)
+            if query:
+                url = url.with_query(query)
+            fields = {"Accept": "application/json, text/plain, */*", "User-Agent": "valise", **(headers or {})}
+            if body is not None:
+                fields.setdefault("Content-Type", "application/json")
+            if sign is not None:
+                fields.update(sign(method, str(url), body))
+            try:
+                answer = await self._transport.send(
+                    Request(method, str(url), fields, body, seconds or self._seconds, limit)
+                )
+            except BrokerAwayError as error:
+                failure = error
+            else:
+                if answer.status not in _ELSEWHERE:
+                    return answer
+            self._addresses.leave(base)
+            if not repeat:
+                break
+        # What an instance says of itself tells more than that another cannot be reached.
+        if answer is not None:
+            return answer
+        assert failure is not None  # there is at least one address
+        raise failure
 
 
 def _said(result: answers.LineResult | AnswerError, headers: Mapping[str, str]) -> str | Error:

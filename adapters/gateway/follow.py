@@ -223,6 +223,8 @@ class Follower:
             await self._alarms.start(
                 "checkpoint-stale", f"The log's newest checkpoint is {age // 60} min old; something stands still."
             )
+            # An instance that is cut off from the others goes on answering with what it has.
+            self._client.turn()
         else:
             await self._alarms.end("checkpoint-stale")
 

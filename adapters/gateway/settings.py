@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from adapters.client.addresses import SEPARATOR, Addresses
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.request import FormCode, FormParticipant
 from adapters.gateway.service import GatewayOptions
@@ -77,8 +78,22 @@ def _address(text: str) -> str:
     return text
 
 
+def _joined(value: object) -> object:
+    """Join a list of addresses as the environment and kits have them."""
+    return SEPARATOR.join(map(str, value)) if isinstance(value, list) else value
+
+
+def _addresses(text: str) -> str:
+    try:
+        Addresses(text)
+    except Error as error:
+        raise ValueError(error.detail) from None
+    return text
+
+
 FilePath = Annotated[Path, BeforeValidator(_path), AfterValidator(_absolute)]
 Listen = Annotated[str, AfterValidator(_address)]
+Broker = Annotated[str, BeforeValidator(_joined), AfterValidator(_addresses)]
 Seconds = Annotated[float, Field(strict=False, ge=0.1, le=3600)]
 
 
@@ -114,7 +129,10 @@ class Settings(BaseModel):
     model_config = _STRICT
 
     folder: FilePath = Field(description="the folder that `gateway init` made: keys, store, directory, tokens")
-    broker: str | None = Field(default=None, description="the broker's address, instead of the kit's")
+    broker: Broker | None = Field(
+        default=None,
+        description="the broker's address instead of the kit's; several instances': separated by commas, first first",
+    )
     ca_file: FilePath | None = Field(default=None, description="certificates that the broker's is held against")
     passphrase_file: FilePath | None = Field(
         default=None, description="the file that opens the keys; else VALISE_PASSPHRASE_FILE or CREDENTIALS_DIRECTORY"

@@ -284,6 +284,21 @@ def test_clocks_that_differ_are_shown_and_do_not_stop_sending(tmp_path):
     asyncio.run(scenario())
 
 
+def test_an_instance_that_stands_still_is_left(tmp_path):
+    async def scenario():
+        clock = SkewedClock()
+        async with scene(tmp_path, SENDER, now_ms=clock) as made:
+            turns = []
+            made[SENDER]._client.turn = lambda: turns.append(clock.seconds)
+            clock.seconds = 600
+            await until(lambda: turns)
+            clock.seconds = 0
+            await until(lambda: "checkpoint-stale" not in alarms(made[SENDER]))
+            assert set(turns) == {600}
+
+    asyncio.run(scenario())
+
+
 def test_it_knows_the_network_again_with_the_broker_away(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER) as made:

@@ -67,6 +67,14 @@ def test_every_setting_by_the_environment_alone(tmp_path):
     assert found.shutdown_seconds == 5
 
 
+@pytest.mark.parametrize(
+    "text", ['"https://a.example, https://b.example"', '["https://a.example", "https://b.example"]']
+)
+def test_the_addresses_of_several_instances(file, text):
+    options = settings(file(f'folder = "FOLDER"\nbroker = {text}')).options()
+    assert [one.strip() for one in options.broker.split(",")] == ["https://a.example", "https://b.example"]
+
+
 def test_defaults_of_labels(file):
     path = file(
         'folder = "FOLDER"\n[defaults."kz/customs"]\npurpose = "investigation"\nhandling = ["h1", "h2"]\ndays = 30\n'
@@ -83,6 +91,10 @@ def test_defaults_of_labels(file):
         ("", "/folder"),
         ('folder = "relative"', "/folder"),
         ("folder = 5", "/folder"),
+        ('folder = "FOLDER"\nbroker = "broker.example"', "/broker"),
+        ('folder = "FOLDER"\nbroker = ["https://a.example", "https://a.example"]', "/broker"),
+        ('folder = "FOLDER"\nbroker = [5]', "/broker"),
+        ('folder = "FOLDER"\nbroker = []', "/broker"),
         ('folder = "FOLDER"\nlisten = "8470"', "/listen"),
         ('folder = "FOLDER"\nlisten = "127.0.0.1:99999"', "/listen"),
         ('folder = "FOLDER"\nlisten = "0.0.0.0:8470"', "/listen"),
