@@ -35,9 +35,7 @@ class EngineFigures:
     `lag` counts records that the store has and this instance's view has not applied; `heartbeat_age` is seconds since the
     store last confirmed that this instance is heard there (infinite before the first time); `clock_offset` is how many
     seconds this machine's clock is ahead of the store's. `instances` are alive, this one among them; `signer` says whether
-    this one signs; `behind` says whether bodies of before the start are still being read. Since the start: `replacements`
-    counts producers that were given up for a new one, `absent` bodies that never came. `unsafe` counts what administrators
-    have set as it must not be.
+    this one signs; `replacements` counts producers that were given up for a new one since the start.
     """
 
     lag: int = 0
@@ -46,9 +44,6 @@ class EngineFigures:
     instances: int = 1
     signer: bool = False
     replacements: int = 0
-    behind: bool = False
-    absent: int = 0
-    unsafe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +117,11 @@ def _of_engine(engine: EngineFigures) -> Iterator[Metric]:
         ("clock_offset_seconds", "How far this machine's clock is ahead of the store's.", engine.clock_offset),
         ("instances", "Instances that are alive, this one among them.", engine.instances),
         ("signer", "Whether this instance signs checkpoints.", int(engine.signer)),
-        ("bodies_behind", "Whether bodies of before the start are still being read.", int(engine.behind)),
-        ("unsafe_settings", "Topics and settings of the store that are not as they must be.", engine.unsafe),
     ):
         yield GaugeMetricFamily(f"valise_{name}", about, value=value)
     yield CounterMetricFamily(
         "valise_producer_replacements", "Producers given up for a new one.", value=engine.replacements
     )
-    yield CounterMetricFamily("valise_bodies_absent", "Bodies of records that never came.", value=engine.absent)
 
 
 def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO) -> None:

@@ -10,6 +10,8 @@ import yaml
 
 from adapters.gateway.status import WAITING
 from broker.ledger.fold import Reason
+from broker.ledger.port import Condition
+from broker.serving import _alarms_of
 from tests.deploy.command_lines import DEPLOY
 
 FOLDER = DEPLOY / "grafana"
@@ -21,7 +23,7 @@ FOREIGN = {"up", "node_filesystem_avail_bytes"}
 
 UNSOUND = {Reason.FORM, Reason.DIGEST, Reason.ORIGIN}
 FUNCTIONS = re.compile(
-    r"\b(sum|max|min|abs|rate|increase|delta|histogram_quantile|predict_linear|max_over_time|by|and|or|le)\b"
+    r"\b(sum|max|min|abs|rate|increase|delta|histogram_quantile|predict_linear|max_over_time|by|and|or|le|unless|offset)\b"
 )
 
 
@@ -32,7 +34,7 @@ def expressions_of(board):
 def metrics_in(expression):
     """Return the metrics that an expression of Prometheus names, without its strings, labels, ranges and functions."""
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", " ", re.sub(r'"[^"]*"', '""', expression))
-    bare = re.sub(r"\bby \([^)]*\)", " ", bare)
+    bare = re.sub(r"\bby \([^)]*\)|\boffset \w+", " ", bare)
     return set(re.findall(r"[a-z_][a-z0-9_]*", FUNCTIONS.sub(" ", bare)))
 
 
@@ -98,8 +100,16 @@ def test_every_alert_says_what_to_do(rules):
 
 def test_the_reasons_that_raise_no_alarm_are_the_fold_s_own(rules):
     (rule,) = (rule for rule in rules if rule["alert"] == "ValiseForeignRecords")
-    (harmless,) = re.findall(r'reason!~"([^"]+)"', rule["expr"])
+    (harmless,) = set(re.findall(r'reason!~"([^"]+)"', rule["expr"]))
     assert set(harmless.split("|")) == {reason.value for reason in set(Reason) - UNSOUND}
+
+
+def test_the_kinds_that_count_are_told_from_those_that_last(rules):
+    """What counts stays above 0 until the process ends: only that it rises is news."""
+    (rule,) = (rule for rule in rules if rule["alert"] == "ValiseAlarm")
+    (counting,) = set(re.findall(r'kind(?:!|=)~"([^"]+)"', rule["expr"]))
+    condition = Condition(0, 0, 1, signer=False, replacements=0, skipped={"unverified": 2}, absent=1, unsafe=1)
+    assert {"fork", *_alarms_of(condition)} == {*counting.split("|"), "unsafe-store"}
 
 
 def test_the_states_that_wait_are_the_gateway_s_own(board, rules):

@@ -120,9 +120,6 @@ def test_a_shared_ledger_says_how_it_is():
         instances=2,
         signer=True,
         replacements=3,
-        behind=True,
-        absent=4,
-        unsafe=5,
     )
     text = text_of(Figures(engine=engine))
     for line in (
@@ -132,9 +129,6 @@ def test_a_shared_ledger_says_how_it_is():
         "valise_instances 2.0",
         "valise_signer 1.0",
         "valise_producer_replacements_total 3.0",
-        "valise_bodies_behind 1.0",
-        "valise_bodies_absent_total 4.0",
-        "valise_unsafe_settings 5.0",
     ):
         assert f"\n{line}\n" in text
 
