@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from broker.ledger.port import Ledger, Shared
+from broker.ledger.port import Ledger, LedgerUnavailableError, Shared
 from broker.ledger.signer import CheckpointSigner, SignerError
 from keys.log.note import LogKeys, VerifiedCheckpoint, verify_checkpoint
 
@@ -79,8 +79,10 @@ class PublishedCheckpoints:
         self._ahead: bytes | None = None
 
     def prepare(self) -> None:
-        """Have the store confirm that all of it can be read here."""
+        """Have the store confirm that all of it can be read here, and that it is as it must be."""
         self._ledger.refresh()
+        if troubles := self._shared.troubles():
+            raise LedgerUnavailableError(f"Nothing can be signed now: {troubles[0]}.")
 
     def due(self, now: int) -> bool:
         """Say whether the last note's time is old."""
@@ -112,6 +114,7 @@ class TakenCheckpoints:
         self._shared = shared
         self._keys = keys
         self._waiting: VerifiedCheckpoint | None = None
+        self._taken = (0, 0)  # size and time of the newest that was taken over
         self._note = b""
 
     def prepare(self) -> None:
@@ -126,13 +129,18 @@ class TakenCheckpoints:
         """Return the newest that the own tree has reached."""
         told = self._shared.told()
         if told is not None and told.note != self._note:
-            self._waiting = verify_checkpoint(told.note, self._keys)
+            newer = verify_checkpoint(told.note, self._keys)
             self._note = told.note
+            if (newer.size, newer.at) > self._taken:
+                self._waiting = newer
+            else:  # of a signer that stood still: what was shown is not taken back
+                _compare(newer, size, root)
         found = self._waiting
         if found is None or found.size > size:
             return None
         _compare(found, size, root)
         self._waiting = None
+        self._taken = (found.size, found.at)
         return SignedTree(found.note, found.size)
 
 

@@ -119,6 +119,12 @@ class Kafka(BaseModel):
         default=3, description="copies of every topic; less than 3 in practice only"
     )
     create_topics: bool = Field(default=True, description="whether to make topics that are missing")
+    recheck_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=60, description="how often to look whether topics are there and set safely"
+    )
+    alone_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=3600, description="after how long a body that no record names is erased"
+    )
     ca: FilePath | None = Field(default=None, description="PEM file that the nodes' certificates are held against")
     certificate: FilePath | None = Field(default=None, description="PEM file of this instance's certificate")
     key: FilePath | None = Field(default=None, description="PEM file of its private key (mode 600)")
@@ -294,7 +300,11 @@ def _typed(name: str, text: str) -> str | int | bool:
     """Turn text into what the TOML file would have held; what does not fit is left for the model to refuse."""
     if name in ("demo", "kafka.signer", "kafka.create_topics") and text in ("true", "false"):
         return text == "true"
-    if name in ("shutdown_seconds", "kafka.replication") and text.isascii() and text.isdigit():
+    if (
+        name in ("shutdown_seconds", "kafka.replication", "kafka.recheck_seconds", "kafka.alone_seconds")
+        and text.isascii()
+        and text.isdigit()
+    ):
         return int(text[:9])
     return text
 

@@ -43,4 +43,6 @@ def place_of(settings: Settings) -> Place:
         kafka.signer,
         kafka.replication,
         create=kafka.create_topics,
+        recheck_s=kafka.recheck_seconds,
+        alone_s=kafka.alone_seconds,
     )

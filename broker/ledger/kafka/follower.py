@@ -51,7 +51,8 @@ class Follower:
 
     `skipped` counts foreign records by reason, `absent` bodies that never came. `told`, `instances` are the newest
     checkpoint and the instances that were alive, with the cluster's time. `short` says that the ledger ends before what
-    was read of it already: it was restored from a backup, or made anew.
+    was read of it already, begins later than it did, or has another last record: it was restored from a backup, was cut, or
+    made anew.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Follower:
         self._consumers: dict[str, Any] = {}
         self._pending: deque[ReadRecord] = deque()
         self._seen = mirror.next(LEDGER)
+        self._last = self._seen - 1  # read once more at the start, to see whether it is the same
         self._free = 0  # records before this offset do not wait for their bodies
         self._ends: dict[str, int] = {}  # where the bodies' topics ended when this instance began
         self._barrier: dict[str, int] | None = None
@@ -85,6 +87,7 @@ class Follower:
         self.absent = 0
         self.behind = True
         self.short = False
+        self._begins = 0  # where the ledger begins: only nothing was ever deleted of it
         self.told: Told | None = None
         self.instances: dict[str, tuple[Heartbeat, int]] = {}
         self.changed: list[str] = []
@@ -109,8 +112,8 @@ class Follower:
         end = (await self._end((LEDGER,)))[LEDGER]
         self._ends = await self._end(self._bodies)
         self._free = end
-        if end < self._mirror.next(LEDGER):
-            self.short = True
+        if end < self._mirror.next(LEDGER) or self._begins:
+            self._found_short("at start")
         self._look_whether_behind()
 
     async def _assign(self, kind: str, topics: Sequence[str]) -> None:
@@ -127,7 +130,10 @@ class Follower:
                 # Checkpoints are few: read from the beginning, they are kept nowhere. A topic that is cleaned begins later.
                 at = 0 if part.topic == CHECKPOINTS else self._mirror.next(part.topic)
                 self._at[part.topic] = max(at, begins[part])
-                consumer.seek(part, self._at[part.topic])
+                if part.topic == LEDGER:
+                    self._begins = begins[part]
+                    at = max(0, self._last)
+                consumer.seek(part, max(at, begins[part]))
 
     def tasks(self) -> list["asyncio.Task[None]"]:
         """Begin to read; the tasks end when they are cancelled."""
@@ -183,8 +189,7 @@ class Follower:
     async def _begin_again(self, kind: str) -> None:
         """Go on where a topic begins by now: what is before that was deleted. Of the ledger nothing may ever be."""
         if kind == "ledger":
-            self.short = True
-            log.warning("ledger.cut")
+            self._found_short("while reading")
         consumer = self._consumers[kind]
         try:
             begins = await consumer.beginning_offsets(list(consumer.assignment()))
@@ -199,6 +204,9 @@ class Follower:
     def _take_records(self, found: dict[Any, list[Any]]) -> None:
         frames = TopicFrames(self._keys, LEDGER)
         for message in (message for messages in found.values() for message in messages):
+            if message.offset == self._last:
+                self._compare(frames, message)
+                continue
             self._seen = message.offset + 1
             if message.offset < self._mirror.next(LEDGER):
                 continue  # appended by this instance, and there already
@@ -208,6 +216,24 @@ class Follower:
                 self._skip(LEDGER, message.offset, error)
                 continue
             self._pending.append(ReadRecord(message.offset, record, kids))
+
+    def _compare(self, frames: TopicFrames, message: Any) -> None:
+        """Hold the last record of an earlier life against the topic's: a topic that was made anew has another one."""
+        with self._mirror.lock:
+            held = self._mirror.read(message.offset, 1)
+        if not held or held[0][0] != message.offset:
+            return  # a stranger's
+        try:
+            record, _ = parse_record(frames.open(message.key, message.value))
+        except Error:
+            record = None
+        if record != held[0][1]:
+            self._found_short("another record at its end")
+
+    def _found_short(self, how: str) -> None:
+        if not self.short:
+            log.error("ledger.shorter", how=how)
+        self.short = True
 
     def _take_bodies(self, found: dict[Any, list[Any]]) -> None:
         batch = Batch()
@@ -342,8 +368,9 @@ class Follower:
         """Return once all is in the mirror that the topics had when this was called; raise `LedgerUnavailableError`."""
         ends = await self._end((LEDGER, OBJECTS, DECISIONS, CHECKPOINTS))
         if ends[LEDGER] < self._mirror.next(LEDGER):
-            self.short = True
-            raise LedgerUnavailableError("The ledger's topic ends before what was read of it.")
+            self._found_short("its end")
+        if self.short:
+            raise LedgerUnavailableError("The ledger's topic is not, or not all of, what was read of it.")
         async with self._moved:
             while not self._is_past(ends):
                 await self._moved.wait()

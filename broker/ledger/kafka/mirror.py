@@ -199,19 +199,21 @@ class Mirror(_MirrorReads):
             query = "SELECT 1 FROM bodies WHERE digest = ? AND (gone OR body IS NOT NULL)"
             return self._db.execute(query, (digest,)).fetchone() is not None
 
-    def erase(self, digests: Iterable[bytes]) -> list[tuple[str, bytes]]:
-        """Erase bodies for good; return topic and key of those that their topics have brought."""
-        wanted = [(digest,) for digest in digests]
-        found = []
+    def places(self, digests: Iterable[bytes]) -> list[tuple[str, bytes]]:
+        """Return topic and key of those of some bodies that their topics have brought."""
+        query = "SELECT topic, key FROM bodies WHERE digest = ? AND topic IS NOT NULL"
+        with explained():
+            found = [self._db.execute(query, (one,)).fetchone() for one in digests]
+        return [(row[0], row[1]) for row in found if row is not None]
+
+    def erase(self, digests: Iterable[bytes]) -> None:
+        """Erase bodies for good."""
         with transaction(self._db):
-            for digest in wanted:
-                row = self._db.execute("SELECT topic, key FROM bodies WHERE digest = ?", digest).fetchone()
-                if row is not None and row[0] is not None:
-                    found.append((row[0], row[1]))
-            self._db.executemany("UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", wanted)
+            self._db.executemany(
+                "UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", [(digest,) for digest in digests]
+            )
         with explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return found
 
     def gone(self, digests: Iterable[bytes]) -> list[bytes]:
         """Return those of some bodies that were erased."""

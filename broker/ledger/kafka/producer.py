@@ -44,6 +44,7 @@ class Producer:
         self._connection = connection
         self._producer: Any = None
         self._opening = asyncio.Lock()
+        self._leaving: set[asyncio.Task[None]] = set()
         self.replacements = 0
 
     async def send(self, items: Sequence[Sending], within: float) -> list[Sent | Exception]:
@@ -60,13 +61,13 @@ class Producer:
                     for item in items
                 ]
         except (KafkaError, OSError, TimeoutError) as error:
-            await self._judge(self._producer, [error])
+            self._judge(self._producer, [error])
             return [error] * len(items)
         if not waiting:
             return []
         await asyncio.wait(waiting, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
         found = [_outcome(one) for one in waiting]
-        await self._judge(producer, [one for one in found if isinstance(one, Exception)])
+        self._judge(producer, [one for one in found if isinstance(one, Exception)])
         return found
 
     async def _open(self) -> Any:
@@ -81,20 +82,24 @@ class Producer:
                 self._producer = producer
             return self._producer
 
-    async def _judge(self, producer: Any, errors: Sequence[Exception]) -> None:
+    def _judge(self, producer: Any, errors: Sequence[Exception]) -> None:
         """Give a producer up that may be poisoned; the next send makes a new one."""
         if producer is None or producer is not self._producer or all(isinstance(one, _HARMLESS) for one in errors):
             return
         self._producer = None
         self.replacements += 1
         log.warning("producer.replaced", replacements=self.replacements)
-        await _stop(producer)
+        # What it still holds has failed or may arrive: nobody waits for its end.
+        task = asyncio.ensure_future(_stop(producer))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     async def stop(self) -> None:
         """Stop, within a bound."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer)
+        await asyncio.gather(*self._leaving)
 
 
 async def _stop(producer: Any) -> None:

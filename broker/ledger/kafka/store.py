@@ -33,7 +33,8 @@ from broker.ledger.port import (
     Told,
 )
 from broker.ledger.stanzas import stanza_kids
-from keys.digests import statement_digest
+from keys.digests import sha256, statement_digest
+from schemas.errors import Error
 from schemas.ids import Kid, Origin
 from schemas.record import Record
 from schemas.statement import Statement
@@ -47,9 +48,8 @@ STALE_S: Final = 5.0
 """Seconds without an acknowledged heartbeat after which nothing is signed or appended."""
 SKEW_MS: Final = 30_000
 """How far the instance's clock may be off the cluster's."""
-RECHECK_S: Final = 60.0
-ALONE_MS: Final = 3_600_000
-"""How long a body may be without a record before it is erased: its append never came to an end."""
+STALE_ANSWER_S: Final = 1.0
+"""Seconds that a store which has been silent is given to answer again: whoever asks then must not wait long."""
 START_S: Final = 60.0
 STOP_S: Final = 10.0
 
@@ -61,7 +61,9 @@ log = structlog.get_logger("broker")
 class Place:
     """What an instance needs to take part: where the cluster is, its frame keys, its name, whether it signs.
 
-    `replication` is the number of copies that every topic must have; `create` lets missing topics be made.
+    `replication` is the number of copies that every topic must have; `create` lets missing topics be made. Topics are
+    looked at every `recheck_s` seconds; a body that has had no record for `alone_s` is erased: its append never came to an
+    end.
     """
 
     connection: Connection
@@ -70,6 +72,8 @@ class Place:
     signer: bool
     replication: int
     create: bool = True
+    recheck_s: float = 60.0
+    alone_s: float = 3600.0
 
 
 class Moved(Protocol):
@@ -94,7 +98,7 @@ class Moved(Protocol):
 class KafkaLedger:
     """Implements `Ledger` and `Shared` for one thread, the ledger thread; `reader` is for others.
 
-    Ownership: `_reads` is the ledger thread's; `_mirror` is written under its lock; what is `Follower`'s or `Producer`'s
+    Ownership: `_reads` and `_put` are the ledger thread's; `_mirror` is written under its lock; what is `Follower`'s or `Producer`'s
     belongs to the loop of `_thread`. `confirmed`, `skew_ms`, `findings` are written by that thread and read by anybody.
     """
 
@@ -117,6 +121,7 @@ class KafkaLedger:
         self.broken = False
         self._size = 0
         self._closing: set[str] = set()
+        self._put: dict[str, bytes] = {}  # digests of own objects that have not come by their topic
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kafka", daemon=True)
         self._tasks: list[asyncio.Task[None]] = []
@@ -163,13 +168,8 @@ class KafkaLedger:
 
     def _do(self, work: Awaitable[T], within: float) -> T:
         """Run something on the loop and wait for it, for so many seconds; raise `LedgerUnavailableError` beyond."""
-
-        async def bounded() -> T:
-            async with asyncio.timeout(within):
-                return await work
-
         try:
-            return asyncio.run_coroutine_threadsafe(bounded(), self._loop).result(within + STOP_S)
+            return asyncio.run_coroutine_threadsafe(_within(work, within), self._loop).result(within + STOP_S)
         except TimeoutError:
             raise LedgerUnavailableError("The cluster does not answer in time.") from None
 
@@ -233,7 +233,7 @@ class KafkaLedger:
     def refresh(self) -> None:
         """Return once all can be read here that anybody had appended before the call."""
         follower, _ = self._parts()
-        self._do(follower.refresh(), ANSWER_S)
+        self._do(follower.refresh(), STALE_ANSWER_S if self.stale else ANSWER_S)
 
     def changed(self) -> list[str]:
         """Return the names of objects that came by their topic since the last call."""
@@ -242,7 +242,12 @@ class KafkaLedger:
             return []
         with self._mirror.lock:
             names, follower.changed = follower.changed, []
-        return names
+        return [name for name in names if not self._is_own(name)]
+
+    def _is_own(self, name: str) -> bool:
+        """Say whether an object that came is what was put here last; once, for then others may have put it."""
+        put, now = self._put.pop(name, None), self.object(name)
+        return put is not None and now is not None and put == sha256(now)
 
     # Appending
 
@@ -251,6 +256,7 @@ class KafkaLedger:
         self._demand_fresh()
         begin = self._mirror.next(LEDGER)
         entries = [(entry, () if entry.body is None else stanza_kids(entry.body)) for entry in append.entries]
+        self._put |= {name: sha256(data) for name, data in append.objects.items()}
         kept, marks = self._do(self._send_parts(append), ANSWER_S + STOP_S)
         chosen = [pair for pair, is_kept in zip(entries, kept, strict=True) if is_kept]
         offsets = self._append_records([(entry.record, kids) for entry, kids in chosen], begin) if chosen else []
@@ -280,8 +286,8 @@ class KafkaLedger:
 
     def _demand_fresh(self) -> None:
         """Demand that the cluster has acknowledged something just now: a process may have stood still for minutes."""
-        if time.monotonic() - self.confirmed > STALE_S:
-            self._do(self._beat(), ANSWER_S)
+        if self.stale:
+            self._do(self._beat(STALE_ANSWER_S), ANSWER_S)
         troubles = self.troubles()
         if troubles:
             raise LedgerUnavailableError(f"Nothing can be appended now: {troubles[0]}.")
@@ -383,9 +389,12 @@ class KafkaLedger:
         if not wanted:
             return
         with self._mirror.lock:
-            found = self._mirror.erase(wanted)
+            found = self._mirror.places(wanted)
         if found and self._place.signer:
             self._bury(found)
+        # --- crash point: what the mirror still holds is buried again ---
+        with self._mirror.lock:
+            self._mirror.erase(wanted)
 
     def _bury(self, found: Sequence[tuple[str, bytes]]) -> None:
         _, producer = self._parts()
@@ -419,16 +428,20 @@ class KafkaLedger:
 
     def _alive(self) -> dict[str, Heartbeat]:
         follower, _ = self._parts()
-        now_ms = time.time_ns() // 1_000_000 + self.skew_ms
+        now_ms = self._cluster_ms()
         return {name: beat for name, (beat, at) in list(follower.instances.items()) if now_ms - at < 2 * STALE_S * 1000}
 
-    async def _beat(self) -> None:
+    def _cluster_ms(self) -> int:
+        """Return the cluster's time, whatever this machine's clock says."""
+        return time.time_ns() // 1_000_000 + self.skew_ms
+
+    async def _beat(self, within: float = ANSWER_S) -> None:
         """Tell the others that this instance is alive; the answer says that the cluster is, and what time it is there."""
         _, producer = self._parts()
         now_ms = time.time_ns() // 1_000_000
         key = INSTANCE + self._place.name.encode()
         beat = Heartbeat(now_ms, self._place.signer, self._size)
-        (sent,) = await producer.send([self._framed(CHECKPOINTS, key, beat.encode())], ANSWER_S)
+        (sent,) = await producer.send([self._framed(CHECKPOINTS, key, beat.encode())], within)
         _demand_all([sent])
         assert isinstance(sent, Sent)
         self.confirmed = time.monotonic()
@@ -443,32 +456,44 @@ class KafkaLedger:
                 log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
 
     async def _check_on(self) -> None:
-        """Look each minute at what administrators may have changed, and at bodies that no record names."""
-        rounds = 0
+        """Look now and then at what administrators may have changed, and at bodies that no record names."""
+        every, rounds = self._place.recheck_s, 0
         while True:
-            await asyncio.sleep(RECHECK_S)
+            await asyncio.sleep(every)
             rounds += 1
             found = await recheck(self._place.connection, self._place.replication)
             if found is not None:
-                self.findings = tuple(map(str, found))
-            if self._place.signer:
+                self._judge(tuple(map(str, found)))
+            if self._place.signer and not self.troubles():
                 try:
-                    await self._clean(closing=rounds * RECHECK_S % (CLEANED_HOURS * 3600) < RECHECK_S)
-                except LedgerUnavailableError as error:
+                    await self._clean(closing=rounds * every % (CLEANED_HOURS * 3600) < every)
+                except Error as error:
                     log.warning("bodies.not_cleaned", problem=error.code)
 
+    def _judge(self, findings: tuple[str, ...]) -> None:
+        for one in findings:
+            if one not in self.findings:
+                log.error("store.unsafe", finding=one)
+        if self.findings and not findings:
+            log.info("store.safe")
+        self.findings = findings
+
     async def _clean(self, *, closing: bool) -> None:
-        _, producer = self._parts()
+        follower, producer = self._parts()
+        # After a long pause bodies may have been read before the records that name them.
+        await _within(follower.refresh(), ANSWER_S)
         with self._mirror.lock:
-            alone = self._mirror.alone(time.time_ns() // 1_000_000 - ALONE_MS)
-            if alone:
-                self._mirror.erase([digest for digest, _, _ in alone])
+            alone = self._mirror.alone(self._cluster_ms() - int(self._place.alone_s * 1000))
         tombs = [Sending(topic, key, None) for _, topic, key in alone]
-        self._closing |= {topic for _, topic, _ in alone}
+        topics = self._closing | {topic for _, topic, _ in alone}
         if closing:
-            tombs += [Sending(topic, CLOSING_KEY, None) for topic in sorted(self._closing)]
-            self._closing.clear()
+            tombs += [Sending(topic, CLOSING_KEY, None) for topic in sorted(topics)]
         _demand_all(await producer.send(tombs, ANSWER_S))
+        self._closing = set() if closing else topics
+        if alone:
+            with self._mirror.lock:
+                self._mirror.erase([digest for digest, _, _ in alone])
+            log.info("bodies.without_record", erased=len(alone))
 
     # Health
 
@@ -492,7 +517,7 @@ class KafkaLedger:
         if abs(self.skew_ms) > SKEW_MS:
             found.append("the clock differs from the cluster's")
         if self._follower is not None and self._follower.short:
-            found.append("the ledger's topic is shorter than what was read of it")
+            found.append("the ledger's topic is shorter than what was read of it, or another one")
         if self.findings:
             found.append("a topic is missing or its settings are not safe")
         return found
@@ -542,3 +567,12 @@ def _demand_all(found: Sequence[Sent | Exception]) -> None:
     for one in found:
         if not isinstance(one, Sent):
             raise LedgerUnavailableError(f"The cluster did not acknowledge it ({type(one).__name__}).")
+
+
+async def _within(work: Awaitable[T], seconds: float) -> T:
+    """Wait for something, for so many seconds; raise `LedgerUnavailableError` beyond."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise LedgerUnavailableError("The cluster does not answer in time.") from None
