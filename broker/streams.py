@@ -94,6 +94,7 @@ class Stream:
     async def next(self) -> Sequence[bytes] | None:
         """Return the next events in parts, or None at the end; raise `Error` where there is nothing for the reader any more."""
         while not self._closed:
+            self._hub.refresh()
             if self._parts:
                 self._demand()
                 return self._take()
@@ -270,10 +271,14 @@ class Streams:
             self._addressed |= addressed
         self._news.set()
 
-    def join(self, stream: Stream, trust: Trust) -> bool:
-        """Let a stream be live that has caught up under a trust; say whether it is."""
+    def refresh(self) -> None:
+        """See to it that nothing is handed out that was decided under another trust than the present one."""
         if self.source.trust is not self._trust:
             self._turn()
+
+    def join(self, stream: Stream, trust: Trust) -> bool:
+        """Let a stream be live that has caught up under a trust; say whether it is."""
+        self.refresh()
         if self.finished or trust is not self._trust or stream.cursor < self._processed:
             return False
         kids = self._keys[stream] = self.source.kids(stream.who, trust)
@@ -338,8 +343,7 @@ class Streams:
             if time.perf_counter() - began > TURN_SECONDS:
                 await asyncio.sleep(0)
                 began = time.perf_counter()
-                if self.source.trust is not self._trust:
-                    self._turn()
+                self.refresh()
                 if self._turns != turns:
                     return
         cursor = events.cursor(signed.size)
@@ -391,7 +395,6 @@ class Streams:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             self._prune()
-            if self.source.trust is not self._trust:
-                self._turn()
+            self.refresh()
             for stream in tuple(self._all):
                 stream.beat(self._clock(), self._processed)

@@ -28,7 +28,7 @@ CONNECTIONS: Final = 4096
 
 
 PARTS: Final = "valise.parts"
-"""The extension of the ASGI scope that writes a chunk from its parts."""
+"""The extension of the ASGI scope that writes chunks from their parts: `room` waits until one is taken, `write` writes it."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -80,16 +80,18 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_headers = True
         self._header_bytes = 0
         super().on_message_begin()
-        self.scope["extensions"] = {PARTS: {"write": self._write_parts}}
+        self.scope["extensions"] = {PARTS: {"room": self._room, "write": self._write_parts}}
 
-    async def _write_parts(self, parts: Sequence[bytes]) -> None:
-        """Write a chunk of a chunked answer from its parts, where `send` would copy them together, twice.
-
-        Returns once the connection has room, as `send` does; raises `Disconnected` when nobody is there any more, which
-        also holds where a further request waits behind this answer.
-        """
+    async def _room(self) -> None:
+        """Wait until the connection takes more."""
         if self.flow.write_paused:
             await self.flow.drain()
+
+    def _write_parts(self, parts: Sequence[bytes]) -> None:
+        """Write a chunk of a chunked answer from its parts, where `send` would copy them together, twice.
+
+        Raises `Disconnected` when nobody is there any more, also where another request waits behind this answer.
+        """
         if self.transport.is_closing():
             raise Disconnected
         self.transport.writelines([b"%x\r\n" % sum(map(len, parts)), *parts, b"\r\n"])

@@ -60,7 +60,7 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection: writing waits until the connection has room, and so sets the pace."""
         source, parts = self._source, self._first
-        write = scope.get("extensions", {}).get(PARTS, {}).get("write") or _joining(send)
+        room, write = _writer(scope, send)
         watch = asyncio.create_task(_close_when_gone(source, receive))
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
@@ -68,6 +68,8 @@ class EventStream(Response):
             with suppress(Error):
                 while parts is not None:
                     await write(parts)
+                    # Before the next is decided on, not behind that: the rules may change while a reader is slow.
+                    await room()
                     parts = await source.next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
@@ -75,13 +77,23 @@ class EventStream(Response):
             watch.cancel()
 
 
-def _joining(send: Send) -> Callable[[Sequence[bytes]], Awaitable[None]]:
-    """Return what writes parts through `send`, where the server has no better way."""
+def _writer(
+    scope: Scope, send: Send
+) -> tuple[Callable[[], Awaitable[None]], Callable[[Sequence[bytes]], Awaitable[None]]]:
+    """Return what waits for room on the connection, and what writes parts: by the server's own way, or else by `send`."""
+    own = scope.get("extensions", {}).get(PARTS)
 
     async def write(parts: Sequence[bytes]) -> None:
-        await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
+        if own is None:
+            await send({"type": "http.response.body", "body": b"".join(parts), "more_body": True})
+        else:
+            own["write"](parts)
 
-    return write
+    async def room() -> None:
+        if own is not None:
+            await own["room"]()
+
+    return room, write
 
 
 async def _close_when_gone(source: EventSource, receive: Receive) -> None:
