@@ -53,6 +53,9 @@ class Double:
     def readiness(self):
         return self._give("readiness")
 
+    def stream(self, *asked):
+        return self._give("stream", *asked)
+
     def figures(self):
         return Figures({"tree_size": self.size})
 
