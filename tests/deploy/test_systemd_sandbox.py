@@ -17,8 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.moving import move_ledger
+from broker.settings import load
 from keys.custody import durable
-from tests import broker_process, gateway_world
+from keys.frame import new_frame_key
+from tests import broker_process, cluster, gateway_world
 from tests.deploy.test_systemd_units import service_of
 from tests.world import make_world
 
@@ -32,8 +35,8 @@ WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT")
 ROOTS_ALONE = {"fchown"}
 """SQLite calls it as root only, which the services are not."""
 
-ASKED_IN_VAIN = {"/proc/stat"}
-"""prometheus_client looks for the boot time at import, and does without."""
+ASKED_IN_VAIN = {"/proc/stat", "/proc/sys/vm/overcommit_memory"}
+"""prometheus_client looks for the boot time at import, the C library's allocator for a setting: both do without."""
 
 
 @cache
@@ -122,15 +125,18 @@ def credentials(work, passphrase):
     durable.write(folder / "valise-passphrase", passphrase)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    """Run a broker through start, a publish, a page, its metrics, and an orderly end."""
-    work = tmp_path_factory.mktemp("broker")
+def planted(work, section=""):
+    """Make a broker's folder whose passphrase is the service manager's to give; return world and configuration."""
     world = make_world(("kz/customs", "uz/focal-point"))
     config = broker_process.plant(world, work)
     credentials(work, broker_process.PASSPHRASE.encode())
-    text = config.read_text()
-    config.write_text("\n".join(line for line in text.splitlines() if not line.startswith("passphrase_file")))
+    lines = [line for line in config.read_text().splitlines() if not line.startswith("passphrase_file")]
+    config.write_text("\n".join([*lines, section]))
+    return world, config
+
+
+def exercised(world, config, work):
+    """Run a broker through start, a publish, a page, its metrics, and an orderly end."""
     with Traced(("broker", "run", "--config", str(config)), work, {}) as traced:
         process = broker_process.Process(traced.popen, work / "state", Path(traced.out.name))
         assert process.publish(world.envelope("kz/customs", ["uz/focal-point"])).status == 201
@@ -138,6 +144,33 @@ def broker(tmp_path_factory):
         assert b"valise_tree_size" in traced.fetch("metrics-address", "/metrics")
     assert traced.popen.returncode == 0, process.printed
     return traced
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    work = tmp_path_factory.mktemp("broker")
+    return exercised(*planted(work), work)
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory):
+    """Run a broker on a cluster that it reaches by certificate."""
+    cluster.skip_without_kafka()
+    work = tmp_path_factory.mktemp("instance")
+    durable.write(work / "frame.keys", new_frame_key())
+    with cluster.running(security="tls") as kafka:
+        own = kafka.certificate()
+        section = {
+            "bootstrap": kafka.bootstrap,
+            "frame_keys": str(work / "frame.keys"),
+            "ca": str(own.authority),
+            "certificate": str(own.certificate),
+            "key": str(own.key),
+        }
+        lines = "".join(f'{name} = "{value}"\n' for name, value in section.items())
+        world, config = planted(work, f"[kafka]\nsigner = true\nreplication = 1\n{lines}")
+        move_ledger(load(config, {}).settings)
+        return exercised(world, config, work)
 
 
 @pytest.fixture(scope="module")
@@ -157,9 +190,11 @@ def gateway(tmp_path_factory):
     return traced
 
 
-@pytest.fixture(params=["valise-broker", "valise-gateway"])
+@pytest.fixture(params=["broker", "instance", "gateway"])
 def unit(request):
-    return request.param, request.getfixturevalue(request.param.removeprefix("valise-"))
+    """Return the name of a unit and what was traced of its program."""
+    name = "valise-gateway" if request.param == "gateway" else "valise-broker"
+    return name, request.getfixturevalue(request.param)
 
 
 def test_neither_needs_writable_code(unit):
