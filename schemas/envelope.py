@@ -4,6 +4,7 @@ Form only, and in one pass: an `Envelope` is strictly parsed and nothing else; `
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from schemas import encoding, ids
@@ -104,26 +105,43 @@ class Head:
     def from_json(cls, value: Json, at: str) -> "Head":
         """Read a head; raise `MalformedError` or `FormError`."""
         m = Members(value, ("payload", "signatures"), at)
-        p = Members(encoding.parse(m.decoded("payload")), _PAYLOAD, f"{at}/payload")
-        p.fixed("typ", BATCH_TYP)
-        size = p.integer("size")
-        if not 1 <= size <= LIMITS.batch_statements:
-            raise FormError(f"Must be from 1 to {LIMITS.batch_statements}.", pointer=f"{at}/payload/size")
-        signatures = m.items("signatures")
+        payload, signatures = m.string("payload"), m.items("signatures")
         if len(signatures) != 2:
             raise FormError("Must be exactly two signatures.", pointer=f"{at}/signatures")
-        return cls(
-            payload=m.string("payload"),
-            origin=p.matching("origin", ids.origin),
-            signer=p.matching("signer", ids.participant),
-            size=size,
-            root=p.decoded("root", 32),
-            issued_at=p.time("issued_at"),
-            signatures=(
-                _signature(signatures[0], 0, f"{at}/signatures/0"),
-                _signature(signatures[1], 1, f"{at}/signatures/1"),
-            ),
+        first, second = (
+            Members(item, ("protected", "signature"), f"{at}/signatures/{number}")
+            for number, item in enumerate(signatures)
         )
+        return _head(
+            payload,
+            (first.string("protected"), first.string("signature")),
+            (second.string("protected"), second.string("signature")),
+            at,
+        )
+
+
+@lru_cache(maxsize=256)
+def _head(payload: str, first: tuple[str, str], second: tuple[str, str], at: str) -> Head:
+    """Read the parts of a head. All statements of a batch have the same, so those that were read last are kept."""
+    p = Members(
+        encoding.parse(Members({"payload": payload}, ("payload",), at).decoded("payload")), _PAYLOAD, f"{at}/payload"
+    )
+    p.fixed("typ", BATCH_TYP)
+    size = p.integer("size")
+    if not 1 <= size <= LIMITS.batch_statements:
+        raise FormError(f"Must be from 1 to {LIMITS.batch_statements}.", pointer=f"{at}/payload/size")
+    return Head(
+        payload=payload,
+        origin=p.matching("origin", ids.origin),
+        signer=p.matching("signer", ids.participant),
+        size=size,
+        root=p.decoded("root", 32),
+        issued_at=p.time("issued_at"),
+        signatures=(
+            _signature(*first, 0, f"{at}/signatures/0"),
+            _signature(*second, 1, f"{at}/signatures/1"),
+        ),
+    )
 
 
 _PAYLOAD: Final = ("typ", "origin", "signer", "size", "root", "issued_at")
@@ -143,13 +161,13 @@ def batch_payload(origin: Origin, signer: ParticipantId, size: int, root: bytes,
     )
 
 
-def _signature(value: Json, number: int, at: str) -> Signature:
-    m = Members(value, ("protected", "signature"), at)
+def _signature(protected: str, signature: str, number: int, at: str) -> Signature:
+    m = Members({"protected": protected, "signature": signature}, ("protected", "signature"), at)
     header = Members(encoding.parse(m.decoded("protected")), ("alg", "kid", "typ"), f"{at}/protected")
     header.fixed("alg", SIGNATURE_ALGORITHMS[number])
     header.fixed("typ", HEAD_TYP)
-    signature = m.decoded("signature", _SIGNATURE_LENGTHS[number])
-    return Signature(m.string("protected"), header.matching("kid", ids.kid), signature)
+    value = m.decoded("signature", _SIGNATURE_LENGTHS[number])
+    return Signature(protected, header.matching("kid", ids.kid), value)
 
 
 @dataclass(frozen=True, slots=True)
