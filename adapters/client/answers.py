@@ -1,5 +1,6 @@
 """The broker's answers as types, read strictly. What they claim is not trusted yet: signatures are checked elsewhere."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,7 +124,14 @@ def results(data: bytes, count: int) -> tuple[LineResult | AnswerError, ...]:
     return tuple(_result(line) for line in lines)
 
 
+_PUBLISHED = re.compile(rb'\{"status":(200|201),"receipt":"([A-Za-z0-9_.-]+)"\}')
+"""The result that nearly every line has, as our broker writes it; in any other form it is read below."""
+
+
 def _result(line: bytes) -> LineResult | AnswerError:
+    published = _PUBLISHED.fullmatch(line)
+    if published is not None:
+        return LineResult(int(published[1]), published[2].decode("ascii"), {})
     try:
         with _answer("a line's result"):
             value = strict_json.parse_object(line)

@@ -42,17 +42,28 @@ class Choice:
 
 @dataclass(slots=True)
 class Chooser:
-    """Chooses for one sender at one place of the log, and remembers verdicts: an import has thousands of one label."""
+    """Chooses for one sender at one place of the log, and remembers what it chose: an import has thousands of one label."""
 
     network: Network
     sender: ParticipantId
     moment: Moment
     _verdicts: dict[tuple[object, ...], Verdict] = field(default_factory=dict)
+    _choices: dict[tuple[object, ...], Choice] = field(default_factory=dict)
 
     def choose(
         self, draft: Draft, holders: tuple[ParticipantId, ...] = (), excluded: tuple[LeftOut, ...] = ()
     ) -> Choice:
         """Choose for a draft; `holders` have what a correction or recall is about, `excluded` the broker has denied."""
+        if excluded:
+            return self._choose(draft, holders, excluded)
+        # All that the choice reads of a draft.
+        key: tuple[object, ...] = (draft.act, draft.topic, draft.label, draft.to, holders)
+        choice = self._choices.get(key)
+        if choice is None:
+            choice = self._choices[key] = self._choose(draft, holders, excluded)
+        return choice
+
+    def _choose(self, draft: Draft, holders: tuple[ParticipantId, ...], excluded: tuple[LeftOut, ...]) -> Choice:
         party = self.network.parties.get(self.sender)
         if party is None:
             return _troubled("enrolment", "The directory does not have this participant yet.")

@@ -9,14 +9,15 @@ receipt; after a refusal and before it is recorded, the same refusal comes again
 What waits alone goes alone. Where more waits, up to a hundred go in one request, in their order, if nothing among them
 depends on another: rows of one import, notices, acknowledgements. Each is answered by itself; one that must be sealed anew
 takes its new place behind those that went with it, and what the broker could not decide on goes out again before anything
-else. All other acts go one after the other. To a broker without batches, rows of one import go eight at a time.
+else. All other acts go one after the other. Of one import two requests may be on their way at once, for its rows have no
+order among themselves; to a broker without batches they go eight at a time.
 """
 
 import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -48,6 +49,9 @@ from schemas.receipt import Refusal
 BATCH: Final = LIMITS.batch_lines
 MOST_BYTES: Final = 4 << 20
 """Bytes of one request beyond which it takes no more entries."""
+
+AHEAD: Final = 2
+"""Batches of one import that are on their way at once: one is decided on while another one's answer is read."""
 
 AT_ONCE: Final = 8
 RECORDED_LATER: Final = 32
@@ -121,7 +125,7 @@ class Sender:
         self._now_ms = now_ms
         self._in_thread = in_thread
         self._more = asyncio.Event()
-        self._recording: deque[asyncio.Task[None]] = deque()
+        self._recordable = asyncio.Semaphore(RECORDED_LATER)
         self._backoff = Backoff()
         self._resume_at = 0.0
         self._pace = Pace(BATCH)
@@ -133,15 +137,10 @@ class Sender:
     async def run(self) -> None:
         """Send until cancelled."""
         sealed: asyncio.Queue[list[Entry]] = asyncio.Queue(1)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._prepare(sealed))
-                tasks.create_task(self._deliver(sealed))
-        finally:
-            # What they write is written; only nobody waits for it any more.
-            for task in self._recording:
-                task.cancel()
-            self._recording.clear()
+        # What fails ends all of it: a receipt that could not be recorded must not lie unseen.
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._prepare(sealed))
+            tasks.create_task(self._deliver(sealed, tasks))
 
     # Sealing, a batch ahead
 
@@ -205,21 +204,24 @@ class Sender:
 
     # Publishing, in order
 
-    async def _deliver(self, sealed: asyncio.Queue[list[Entry]]) -> None:
+    async def _deliver(self, sealed: asyncio.Queue[list[Entry]], tasks: asyncio.TaskGroup) -> None:
+        under_way: set[asyncio.Task[None]] = set()
+        series: str | None = None
         while True:
-            if sealed.empty():
-                # A receipt that could not be recorded must not lie unseen until there is something more to send.
-                await self._recorded()
-            entries = await sealed.get()
-            at = 0
-            while at < len(entries):
-                end = at + 1
-                while end < len(entries) and _together(entries[at], entries[end]):
-                    end += 1
-                await self._send_together(entries[at:end])
-                at = end
+            for run in _runs(await sealed.get()):
+                if under_way and run[0].series != series:
+                    await asyncio.wait(under_way)
+                series = run[0].series
+                if series is None:
+                    await self._send_together(run, tasks)
+                    continue
+                while len(under_way) >= AHEAD:
+                    await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                sending = tasks.create_task(self._send_together(run, tasks))
+                under_way.add(sending)
+                sending.add_done_callback(under_way.discard)
 
-    async def _send_together(self, entries: Sequence[Entry]) -> None:
+    async def _send_together(self, entries: Sequence[Entry], tasks: asyncio.TaskGroup) -> None:
         """Send entries of which none depends on another: in batches, in their order, until all are settled."""
         waiting = list(entries)
         loop = asyncio.get_running_loop()
@@ -227,14 +229,14 @@ class Sender:
             size = self._pace.size(loop.time())
             batch = _fitting(waiting, size)
             if len(batch) > 1:
-                waiting = [*await self._send_batch(batch), *waiting[len(batch) :]]
+                waiting = [*await self._send_batch(batch, tasks), *waiting[len(batch) :]]
                 continue
             if self._pace.without_batches(loop.time()):
                 batch = waiting
-            await self._send_singly([(entry, None) for entry in batch])
+            await self._send_singly([(entry, None) for entry in batch], tasks)
             waiting = waiting[len(batch) :]
 
-    async def _send_batch(self, batch: Sequence[Entry]) -> Sequence[Entry]:
+    async def _send_batch(self, batch: Sequence[Entry], tasks: asyncio.TaskGroup) -> Sequence[Entry]:
         """Send entries in one request and deal with each result; return those that must go out again, in their order."""
         await self._alarms.without(STOPPING)
         network = await self._follower.wait()
@@ -250,7 +252,7 @@ class Sender:
         except (RefusedError, AnswerError):
             # Said of none in particular: each finds out for itself.
             self._pace.went_badly()
-            await self._send_singly([(entry, None) for entry in batch])
+            await self._send_singly([(entry, None) for entry in batch], tasks)
             return ()
         log = network.directory.log
         outcomes = await asyncio.to_thread(lambda: [_checked(*pair, log) for pair in zip(batch, answers, strict=True)])
@@ -264,18 +266,18 @@ class Sender:
                 later.append((entry, outcome))
             else:
                 refused.append((entry, outcome))
-        await self._record(published)
+        await self._record(published, tasks)
         if later:
             self._pace.went_badly()
         elif published:
             self._pace.went_well()
             await self._is_publishing()
-        await self._send_singly(refused)
+        await self._send_singly(refused, tasks)
         if later:
             await self._not_publishing(later[0][1])
         return [entry for entry, _ in later]
 
-    async def _send_singly(self, entries: Sequence[tuple[Entry, Error | None]]) -> None:
+    async def _send_singly(self, entries: Sequence[tuple[Entry, Error | None]], tasks: asyncio.TaskGroup) -> None:
         """Send entries in requests of their own, some at once where they are rows of an import; record in their order.
 
         Beside an entry stands what it was answered in a batch, where it was in one.
@@ -284,10 +286,10 @@ class Sender:
         try:
             for entry, answer in entries:
                 if len(on_their_way) >= (1 if entry.series is None else AT_ONCE):
-                    await self._record(_alone(await on_their_way.popleft()))
+                    await self._record(_alone(await on_their_way.popleft()), tasks)
                 on_their_way.append(asyncio.create_task(self._settle(entry, answer)))
             while on_their_way:
-                await self._record(_alone(await on_their_way.popleft()))
+                await self._record(_alone(await on_their_way.popleft()), tasks)
         finally:
             for task in on_their_way:
                 task.cancel()
@@ -353,22 +355,18 @@ class Sender:
         token = await self._client.publish(parts.notice_id, _envelope(entry))
         return _receipt(entry, token, network.directory.log)
 
-    async def _record(self, published: Sequence[_Published]) -> None:
+    async def _record(self, published: Sequence[_Published], tasks: asyncio.TaskGroup) -> None:
         """Record receipts behind those before them; some may be on their way to the disk while the next is sent."""
-        if not published:
-            return
-        self._recording.append(asyncio.create_task(self._note_published(published)))
-        while len(self._recording) > RECORDED_LATER or (self._recording and self._recording[0].done()):
-            await self._recording.popleft()
-
-    async def _recorded(self) -> None:
-        """Wait until all receipts are on disk."""
-        while self._recording:
-            await self._recording.popleft()
+        if published:
+            await self._recordable.acquire()
+            tasks.create_task(self._note_published(published))
 
     async def _note_published(self, published: Sequence[_Published]) -> None:
         publications = tuple(_publication(item) for item in published)
-        await self._store.write(lambda tx: outbox.mark_published(tx, publications))
+        try:
+            await self._store.write(lambda tx: outbox.mark_published(tx, publications))
+        finally:
+            self._recordable.release()
         for item in published:
             self._outcomes.settled(item.id)
 
@@ -458,6 +456,17 @@ class Sender:
         await self._store.write(end)
         self._outcomes.settled(entry.id)
         _log.warning("notice.refused", notice=entry.id, problem=trouble.code)
+
+
+def _runs(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Yield runs of entries that may go out together, in their order."""
+    at = 0
+    while at < len(entries):
+        end = at + 1
+        while end < len(entries) and _together(entries[at], entries[end]):
+            end += 1
+        yield entries[at:end]
+        at = end
 
 
 def _together(one: Entry, other: Entry) -> bool:

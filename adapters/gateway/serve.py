@@ -5,6 +5,7 @@ end and its store is closed. A second signal ends it at once.
 """
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -92,6 +93,9 @@ async def _serve(settings: Settings, gateway: Gateway, ready: Ready) -> None:
                     tasks.create_task(side.serve([metrics.socket]))
                     await side.listening.wait()
                 await main.listening.wait()
+                # What has been made up to here stays: the collector need not go through it again and again.
+                gc.collect()
+                gc.freeze()
                 _LOG.info("gateway.started", address=service.address)
                 ready(service.address, None if metrics is None else metrics.address)
                 _write_address(folder / METRICS_ADDRESS, metrics)

@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from adapters.client import answers
 from adapters.client.broker import BrokerClient
-from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
+from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
 from adapters.client.transport import Answer
 from keys.log.tiles import Tile, encode_bundle
 from schemas.encoding import b64encode
@@ -44,15 +44,15 @@ def call(canned, work):
     return asyncio.run(run())
 
 
+PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
+
+
 def sign(method, url, body):
     return {"Signature": f"{method} {url} {len(body or b'')}"}
 
 
 def problem(code, **extra):
     return orjson.dumps({"type": f"urn:valise:problem:{code}", "title": "t", "status": 0, "detail": "Why.", **extra})
-
-
-PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
 
 
 def test_a_publish_is_put_unsigned_and_gives_the_receipt():
@@ -64,6 +64,113 @@ def test_a_publish_is_put_unsigned_and_gives_the_receipt():
     assert request.headers["Content-Type"] == "application/json"
     assert "Signature" not in request.headers
     assert canned.closed
+
+
+# Batches
+
+
+def lines(*results):
+    return b"".join(one + b"\n" for one in results)
+
+
+OK = b'{"status":201,"receipt":"a.b.c"}'
+
+
+def test_a_batch_is_posted_unsigned_one_envelope_a_line_and_gives_a_receipt_for_each():
+    canned = Canned(200, lines(OK, b'{"status":200,"receipt":"d.e-_.f"}', b'{ "status": 200, "receipt": "spaced" }'))
+    found = call(canned, lambda client: client.publish_many([b"{1}", b"{2}", b"{3}"]))
+    assert found == ["a.b.c", "d.e-_.f", "spaced"]
+    (request,) = canned.asked
+    assert (request.method, request.url, request.body) == ("POST", f"{BASE}/v1/notices", b"{1}\n{2}\n{3}")
+    assert request.headers["Content-Type"] == "application/x-ndjson"
+    assert "Signature" not in request.headers
+    assert request.seconds > 30
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (422, "denied", RefusedError),
+        (409, "conflict", RefusedError),
+        (400, "malformed", RefusedError),
+        (404, "not-found", RefusedError),
+        (401, "unknown-key", RefusedError),
+        (408, "request-timeout", BrokerAwayError),
+        (429, "rate-limited", BrokerAwayError),
+        (500, "internal", BrokerAwayError),
+        (503, "unavailable", BrokerAwayError),
+        (507, "storage-full", BrokerAwayError),
+    ],
+)
+def test_what_a_line_is_answered_is_what_it_would_be_answered_alone(status, code, kind):
+    document = problem(code, hint="h", pointer="/p", refusal="r.e.f", denied=[{"participant": "x"}])
+    document = document.replace(b'"status":0', b'"status":%d' % status)
+    canned = Canned(200, lines(OK, document, OK), {"Retry-After": "7"})
+    first, error, last = call(canned, lambda client: client.publish_many([b"1", b"2", b"3"]))
+    assert (first, last) == ("a.b.c", "a.b.c")
+    with pytest.raises(kind) as alone:
+        call(Canned(status, document, {**PROBLEM, "Retry-After": "7"}), lambda client: client.publish(NOTICE, b"2"))
+    assert type(error) is type(alone.value) is kind
+    assert error.detail == alone.value.detail
+    for name in ("code", "pointer", "remote", "denied", "refusal", "retry_after", "hint"):
+        assert getattr(error, name, None) == getattr(alone.value, name, None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"receipt":"a.b.c"}',
+        b'{"status":201}',
+        b'{"status":202,"receipt":"a.b.c"}',
+        b'{"status":"201","receipt":"a.b.c"}',
+        b'{"status":201,"receipt":"a.b.c","more":1}',
+        b'{"status":201,"receipt":7}',
+        b'{"status":true,"type":"urn:valise:problem:denied"}',
+        b'{"status":600,"type":"urn:valise:problem:denied"}',
+        b'{"status":399,"type":"urn:valise:problem:denied"}',
+        b'{"status":422,"status":422}',
+        b"\xff",
+    ],
+)
+def test_a_line_that_is_no_result_is_odd_alone(line):
+    first, odd, last = call(Canned(200, lines(OK, line, OK)), lambda client: client.publish_many([b"1", b"2", b"3"]))
+    assert (first, last) == ("a.b.c", "a.b.c")
+    assert isinstance(odd, AnswerError)
+
+
+@pytest.mark.parametrize("body", [b"", OK, lines(OK), lines(OK, OK, OK), lines(OK, OK) + OK, lines(OK, OK) + b"\n"])
+def test_another_number_of_results_says_nothing_of_any(body):
+    with pytest.raises(AnswerError):
+        call(Canned(200, body), lambda client: client.publish_many([b"1", b"2"]))
+
+
+@pytest.mark.parametrize("status", [404, 405, 415])
+@pytest.mark.parametrize("headers", [PROBLEM, {"Content-Type": "text/html"}])
+def test_an_older_broker_has_no_batches(status, headers):
+    with pytest.raises(NoBatchesError):
+        call(Canned(status, problem("not-found"), headers), lambda client: client.publish_many([b"1", b"2"]))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind"),
+    [
+        (413, PROBLEM, RefusedError),
+        (503, PROBLEM, BrokerAwayError),
+        (413, {"Content-Type": "text/html"}, BrokerAwayError),
+        (201, PROBLEM, RefusedError),
+        (302, {}, BrokerAwayError),
+    ],
+)
+def test_what_is_said_of_a_batch_as_a_whole(status, headers, kind):
+    with pytest.raises(kind):
+        call(Canned(status, problem("too-large"), headers), lambda client: client.publish_many([b"1", b"2"]))
+
+
+# Reading
 
 
 def test_a_page_of_the_feed_is_asked_for_signed_with_its_very_query():
