@@ -4,13 +4,17 @@ Whoever takes another's checkpoint over holds it against its own tree first: eac
 root that differs means that one of them was shown another ledger.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from broker.ledger.port import Ledger, LedgerUnavailableError, Shared
 from broker.ledger.signer import CheckpointSigner, SignerError
 from keys.log.note import LogKeys, VerifiedCheckpoint, verify_checkpoint
+
+CONFIRM_S: Final = 1.0
+"""Seconds for which the store's word holds that everything was read."""
 
 Roots = Callable[[int], bytes]
 """Gives the root of the first so many leaves of the instance's own tree."""
@@ -77,10 +81,13 @@ class PublishedCheckpoints:
         self._keys = keys
         self._signed = False
         self._ahead: bytes | None = None
+        self._confirmed = 0.0  # seconds of a clock that goes on while the process stands still
 
     def prepare(self) -> None:
         """Have the store confirm that all of it can be read here, and that it is as it must be."""
-        self._ledger.refresh()
+        if time.monotonic() - self._confirmed >= CONFIRM_S:
+            self._ledger.refresh()
+            self._confirmed = time.monotonic()
         if troubles := self._shared.troubles():
             raise LedgerUnavailableError(f"Nothing can be signed now: {troubles[0]}.")
 

@@ -38,10 +38,15 @@ from schemas.leaf import LeafType
 PAGE: Final = 1000
 """Records that are taken at a time."""
 POLL_MS: Final = 500
+TOGETHER_MS: Final = 100
+TOGETHER_BYTES: Final = 256 << 10
+"""Bodies and decisions are fetched some at a time: an instance has most of them from itself, and each fetch costs."""
+OWN: Final = 100_000
 RETRY_S: Final = 0.2
 STOP_S: Final = 5.0
 SAY_S: Final = 10.0
 _ASKING: Final = "asking"
+_TOGETHER: Final = frozenset({"bodies", "decisions"})
 
 log = structlog.get_logger("broker")
 
@@ -83,6 +88,9 @@ class Follower:
         self._writing = asyncio.Lock()
         self._moved = asyncio.Condition()
         self._say_after: dict[str, float] = {}
+        self._own: set[bytes] = (
+            set()
+        )  # keys of bodies that this instance has just written; added to by the ledger thread
         self.skipped: Counter[str] = Counter()
         self.absent = 0
         self.behind = True
@@ -96,18 +104,21 @@ class Follower:
 
     async def start(self) -> None:
         """Open the consumers where they have read to; raise `LedgerUnavailableError`, or `Error` for another ledger."""
-        small = (OBJECTS, DECISIONS, CHECKPOINTS)
+        small = (OBJECTS, CHECKPOINTS)
         # On a connection of its own: a node answers in order, and would first let a fetch wait for news.
         self._consumers[_ASKING] = asking = AIOKafkaConsumer(**self._connection.consumer())
         with _unavailable():
             await asking.start()
-            parts = [TopicPartition(topic, 0) for topic in (LEDGER, *small, *self._bodies)]
+            parts = [TopicPartition(topic, 0) for topic in (LEDGER, *small, DECISIONS, *self._bodies)]
             asking.assign(parts)
             asking.pause(*parts)
             for part in parts:
                 asking.seek(part, 0)
         await asyncio.gather(
-            self._assign("ledger", (LEDGER,)), self._assign("small", small), self._assign("bodies", self._bodies)
+            self._assign("ledger", (LEDGER,)),
+            self._assign("small", small),
+            self._assign("decisions", (DECISIONS,)),
+            self._assign("bodies", self._bodies),
         )
         end = (await self._end((LEDGER,)))[LEDGER]
         self._ends = await self._end(self._bodies)
@@ -118,7 +129,9 @@ class Follower:
 
     async def _assign(self, kind: str, topics: Sequence[str]) -> None:
         consumer = AIOKafkaConsumer(
-            **self._connection.consumer() | {"fetch_max_wait_ms": POLL_MS if kind == "ledger" else 50}
+            **self._connection.consumer()
+            | {"fetch_max_wait_ms": POLL_MS if kind == "ledger" else TOGETHER_MS}
+            | ({"fetch_min_bytes": TOGETHER_BYTES} if kind in _TOGETHER else {})
         )
         self._consumers[kind] = consumer
         with _unavailable():
@@ -142,6 +155,7 @@ class Follower:
             for kind, take in (
                 ("ledger", self._take_records),
                 ("bodies", self._take_bodies),
+                ("decisions", self._take_small),
                 ("small", self._take_small),
             )
         ]
@@ -242,6 +256,9 @@ class Follower:
             for message in messages:
                 if message.value is None or message.key == CLOSING_KEY:
                     continue  # a tombstone: what was erased is said by the ledger
+                if message.key in self._own:
+                    self._own.discard(message.key)
+                    continue
                 try:
                     body = frames.open(message.key, message.value)
                     kids = stanza_kids(body)
@@ -251,6 +268,11 @@ class Follower:
                 batch.bodies.append(ReadBody(part.topic, message.key, sha256(body), kids, body, message.timestamp))
             batch.next[part.topic] = messages[-1].offset + 1
         self._write(batch)
+
+    def know(self, keys: Iterable[bytes]) -> None:
+        """Take note that the mirror has these bodies already; called by the ledger thread."""
+        if len(self._own) < OWN:
+            self._own.update(keys)
 
     def _take_small(self, found: dict[Any, list[Any]]) -> None:
         batch = Batch()
@@ -366,7 +388,7 @@ class Follower:
 
     async def refresh(self) -> None:
         """Return once all is in the mirror that the topics had when this was called; raise `LedgerUnavailableError`."""
-        ends = await self._end((LEDGER, OBJECTS, DECISIONS, CHECKPOINTS))
+        ends = await self._end((LEDGER, OBJECTS, CHECKPOINTS))
         if ends[LEDGER] < self._mirror.next(LEDGER):
             self._found_short("its end")
         if self.short:

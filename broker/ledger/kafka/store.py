@@ -9,11 +9,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import structlog
+import uvloop
 
 from broker.ledger.kafka.admin import prepare, recheck
 from broker.ledger.kafka.connection import Connection
@@ -122,7 +124,8 @@ class KafkaLedger:
         self._size = 0
         self._closing: set[str] = set()
         self._put: dict[str, bytes] = {}  # digests of own objects that have not come by their topic
-        self._loop = asyncio.new_event_loop()
+        self._telling: Future[list[Sent | Exception]] | None = None
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kafka", daemon=True)
         self._tasks: list[asyncio.Task[None]] = []
         self._follower: Follower | None = None
@@ -376,6 +379,7 @@ class KafkaLedger:
                     batch.bodies.append(ReadBody(topic, key, digest, kids, entry.body, at))
             if batch.records or batch.bodies or batch.objects:
                 self._mirror.take(batch)
+        self._parts()[0].know(item.key for item in batch.bodies)
 
     def _reach(self, position: int) -> None:
         """Wait until the mirror has all records before a position."""
@@ -412,10 +416,13 @@ class KafkaLedger:
         self._wake()
 
     def tell(self, note: bytes) -> None:
-        """Publish a checkpoint and wait until the cluster has it."""
+        """Publish a checkpoint, without waiting; raise for the one before, if that did not arrive."""
         _, producer = self._parts()
+        before = self._telling
         sending = self._framed(CHECKPOINTS, CHECKPOINT, encode_checkpoint(self._place.name, note))
-        _demand_all(self._do(producer.send([sending], ANSWER_S), ANSWER_S + STOP_S))
+        self._telling = asyncio.run_coroutine_threadsafe(producer.send([sending], ANSWER_S), self._loop)
+        if before is not None and before.done():
+            _demand_all(before.result())
 
     def told(self) -> Told | None:
         """Return the newest checkpoint that was published."""
