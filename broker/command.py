@@ -175,6 +175,52 @@ def migrate_(
     )
 
 
+@app.command("frame-key")
+def frame_key(
+    append: Annotated[
+        Path | None,
+        typer.Option("--append", metavar="FILE", help="Key file to make, or to add the key to as its last line."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key with which instances on one cluster know each other's records; print its line, or put it in a file."""
+    from keys.frame import FrameKeys, new_frame_key
+
+    line = new_frame_key()
+    name = FrameKeys.parse(line).ids[0]
+    if append is None:
+        if as_json:
+            _json({"id": name, "line": line.decode().strip()})
+        else:
+            print(line.decode(), end="")
+        return
+    number = _append_frame_key(append.absolute(), line)
+    if as_json:
+        _json({"id": name, "file": str(append.absolute()), "line": number})
+        return
+    _say(f"Key {name} is line {number} of {append}. The first line signs; every instance needs all of them.")
+
+
+def _append_frame_key(file: Path, line: bytes) -> int:
+    """Add a line to a key file, in place, so that it stays its owner's; return its number."""
+    from keys.frame import FrameKeys
+
+    before = b""
+    if file.exists():
+        demand_private(file, "/kafka/frame_keys")
+        before = file.read_bytes()
+    if before:
+        FrameKeys.parse(before)  # a damaged file is not made longer
+        line = line if before.endswith(b"\n") else b"\n" + line
+    file.touch(mode=0o600)
+    with file.open("ab") as stream:
+        stream.write(line)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return (before + line).count(b"\n")
+
+
 def passphrase(file: Path | None, *, new: bool = False) -> bytes:
     """Return the passphrase: from `file`, else from `$CREDENTIALS_DIRECTORY`, else asked for, twice where it is `new`.
 

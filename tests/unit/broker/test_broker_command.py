@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from broker import command, init
 from broker.settings import ConfigurationError
 from keys.custody.errors import CustodyError
+from keys.frame import FrameKeys
 from tests.broker_process import plant
 from tests.world import make_world
 
@@ -79,6 +80,34 @@ def test_install_takes_the_ceremony_s_files(tmp_path, secret, monkeypatch, words
 def test_install_says_what_is_missing(tmp_path, secret):
     done = valise("install", tmp_path / "nothing", "--state", tmp_path, "--passphrase-file", secret)
     assert isinstance(done.exception, FileNotFoundError)
+
+
+def test_a_frame_key_is_printed_or_put_into_a_file(tmp_path):
+    line = valise("frame-key").stdout.encode()
+    assert len(FrameKeys.parse(line).ids) == 1
+    told = json.loads(valise("frame-key", "--json").stdout)
+    assert FrameKeys.parse(told["line"].encode()).ids == (told["id"],)
+    file = tmp_path / "frame.keys"
+    made = valise("frame-key", "--append", file)
+    assert (made.stdout, file.stat().st_mode & 0o777) == ("", 0o600)
+    assert "line 1" in made.stderr
+    # An editor may have left the last line without its end.
+    file.write_bytes(file.read_bytes().strip())
+    told = json.loads(valise("frame-key", "--append", file, "--json").stdout)
+    assert (told["file"], told["line"]) == (str(file), 2)
+    first, second = FrameKeys.parse(file.read_bytes()).ids
+    assert first in made.stderr
+    assert second == told["id"]
+
+
+def test_a_frame_key_file_that_is_unsafe_or_damaged_is_left_alone(tmp_path):
+    file = tmp_path / "frame.keys"
+    file.touch(mode=0o644)
+    assert isinstance(valise("frame-key", "--append", file).exception, ConfigurationError)
+    file.chmod(0o600)
+    file.write_bytes(b"something else\n")
+    assert isinstance(valise("frame-key", "--append", file).exception, CustodyError)
+    assert file.read_bytes() == b"something else\n"
 
 
 def test_check_config_for_people_and_programs(tmp_path, monkeypatch):
