@@ -41,10 +41,14 @@ POLL_MS: Final = 500
 TOGETHER_MS: Final = 100
 TOGETHER_BYTES: Final = 256 << 10
 """Bodies and decisions are fetched some at a time: an instance has most of them from itself, and each fetch costs."""
+NOTE_S: Final = 2.0
 OWN: Final = 100_000
 RETRY_S: Final = 0.2
 STOP_S: Final = 5.0
 SAY_S: Final = 10.0
+CONFIRM_S: Final = 10.0
+"""Seconds, and asks, after which a ledger that ends too early is believed to: a node that stood still says what was."""
+CONFIRM_ASKS: Final = 5
 _ASKING: Final = "asking"
 _TOGETHER: Final = frozenset({"bodies", "decisions"})
 
@@ -83,11 +87,13 @@ class Follower:
         self._last = self._seen - 1  # read once more at the start, to see whether it is the same
         self._free = 0  # records before this offset do not wait for their bodies
         self._ends: dict[str, int] = {}  # where the bodies' topics ended when this instance began
-        self._barrier: dict[str, int] | None = None
+        self._barrier: dict[str, int] = {}
+        self._barred = 0  # the barrier was asked for when the records before this offset had been seen
         self._at: dict[str, int] = {}  # how far each topic was read in this life of the process
         self._writing = asyncio.Lock()
         self._moved = asyncio.Condition()
         self._say_after: dict[str, float] = {}
+        self._note_after = 0.0
         self._own: set[bytes] = (
             set()
         )  # keys of bodies that this instance has just written; added to by the ledger thread
@@ -95,6 +101,7 @@ class Follower:
         self.absent = 0
         self.behind = True
         self.short = False
+        self._suspected: list[float] = []  # when the ledger was found to end too early, one after the other
         self._begins = 0  # where the ledger begins: only nothing was ever deleted of it
         self.told: Told | None = None
         self.instances: dict[str, tuple[Heartbeat, int]] = {}
@@ -123,8 +130,11 @@ class Follower:
         end = (await self._end((LEDGER,)))[LEDGER]
         self._ends = await self._end(self._bodies)
         self._free = end
-        if end < self._mirror.next(LEDGER) or self._begins:
-            self._found_short("at start")
+        if self._begins:
+            self._found_short("its beginning")
+        while not self.short and not self._reaches(end):
+            await asyncio.sleep(CONFIRM_S / CONFIRM_ASKS)
+            end = (await self._end((LEDGER,)))[LEDGER]
         self._look_whether_behind()
 
     async def _assign(self, kind: str, topics: Sequence[str]) -> None:
@@ -203,7 +213,7 @@ class Follower:
     async def _begin_again(self, kind: str) -> None:
         """Go on where a topic begins by now: what is before that was deleted. Of the ledger nothing may ever be."""
         if kind == "ledger":
-            self._found_short("while reading")
+            self._suspect()
         consumer = self._consumers[kind]
         try:
             begins = await consumer.beginning_offsets(list(consumer.assignment()))
@@ -220,6 +230,7 @@ class Follower:
         for message in (message for messages in found.values() for message in messages):
             if message.offset == self._last:
                 self._compare(frames, message)
+                self._last = -1
                 continue
             self._seen = message.offset + 1
             if message.offset < self._mirror.next(LEDGER):
@@ -243,6 +254,30 @@ class Follower:
             record = None
         if record != held[0][1]:
             self._found_short("another record at its end")
+
+    @property
+    def suspicious(self) -> bool:
+        """Say whether the ledger's topic ended too early when it was last looked at."""
+        return bool(self._suspected)
+
+    async def look(self) -> None:
+        """Look once more where the ledger ends, if it ended too early; raise `LedgerUnavailableError`."""
+        if self._suspected and not self.short:
+            self._reaches((await self._end((LEDGER,)))[LEDGER])
+
+    def _reaches(self, end: int) -> bool:
+        """Say whether the ledger ends where it was read to, or later."""
+        if end >= self._mirror.next(LEDGER):
+            self._suspected.clear()
+        else:
+            self._suspect()
+        return not self._suspected
+
+    def _suspect(self) -> None:
+        self._suspected.append(time.monotonic())
+        lasted = self._suspected[-1] - self._suspected[0]
+        if lasted >= CONFIRM_S and len(self._suspected) >= CONFIRM_ASKS:
+            self._found_short("its end")
 
     def _found_short(self, how: str) -> None:
         if not self.short:
@@ -273,6 +308,13 @@ class Follower:
         """Take note that the mirror has these bodies already; called by the ledger thread."""
         if len(self._own) < OWN:
             self._own.update(keys)
+
+    def pass_over(self) -> None:
+        """Go on reading the ledger behind what the mirror has by now: this instance has just appended it."""
+        following = self._mirror.next(LEDGER)
+        if self._last < 0 and not self._pending and following > self._seen:
+            self._seen = following
+            self._consumers["ledger"].seek(TopicPartition(LEDGER, 0), following)
 
     def _take_small(self, found: dict[Any, list[Any]]) -> None:
         batch = Batch()
@@ -309,8 +351,11 @@ class Follower:
             log.warning("record.foreign", topic=topic, offset=offset, problem=reason, skipped=self.skipped.total())
 
     def _write(self, batch: Batch) -> None:
-        with self._mirror.lock:
-            self._mirror.take(batch)
+        if not batch.empty or time.monotonic() >= self._note_after:
+            # How far it was read alone can wait: what is read again is known already.
+            self._note_after = time.monotonic() + NOTE_S
+            with self._mirror.lock:
+                self._mirror.take(batch)
         self._at |= batch.next
 
     # Moving on
@@ -343,21 +388,22 @@ class Follower:
                     following = self._pending[0].offset if self._pending else self._seen
                     self._mirror.take(Batch(records=ready, next={LEDGER: following}))
                     moved = True
-                    self._barrier = None
             if not ready and self._pending and not await self._passed():
                 break
             await asyncio.sleep(0)
         if not self._pending and self._seen > self._mirror.next(LEDGER):
-            self._write(Batch(next={LEDGER: self._seen}))  # only foreign ones came
+            with self._mirror.lock:
+                self._mirror.take(Batch(next={LEDGER: self._seen}))  # only foreign ones came
         return moved
 
     def _is_ready(self, item: ReadRecord) -> bool:
         record = item.record
+        passed = item.offset < self._barred and self._is_past(self._barrier)
         if record.leaf.type is LeafType.DIRECTORY:
-            return self._barrier is not None and self._is_past(self._barrier)
+            return passed
         if record.body_digest is None or item.offset < self._free or self._mirror.has(record.body_digest):
             return True
-        if self._barrier is not None and self._is_past(self._barrier):
+        if passed:
             self.absent += 1
             log.error("body.absent", offset=item.offset)
             return True
@@ -365,11 +411,10 @@ class Follower:
 
     async def _passed(self) -> bool:
         """Say whether what the first record waits for has been read, or is not going to come."""
-        if self._barrier is None:
-            ends = await self._end((OBJECTS,))
-            if self._pending[0].record.leaf.type is not LeafType.DIRECTORY:
-                ends |= await self._end(self._bodies)
-            self._barrier = ends
+        if self._pending[0].offset >= self._barred:
+            seen = self._seen
+            self._barrier = await self._end((OBJECTS, *self._bodies))
+            self._barred = seen
         return self._is_past(self._barrier)
 
     def _is_past(self, ends: dict[str, int]) -> bool:
@@ -389,9 +434,7 @@ class Follower:
     async def refresh(self) -> None:
         """Return once all is in the mirror that the topics had when this was called; raise `LedgerUnavailableError`."""
         ends = await self._end((LEDGER, OBJECTS, CHECKPOINTS))
-        if ends[LEDGER] < self._mirror.next(LEDGER):
-            self._found_short("its end")
-        if self.short:
+        if not self._reaches(ends[LEDGER]) or self.short:
             raise LedgerUnavailableError("The ledger's topic is not, or not all of, what was read of it.")
         async with self._moved:
             while not self._is_past(ends):

@@ -91,6 +91,11 @@ class Batch:
     decisions: list[ReadDecision] = field(default_factory=list)
     next: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def empty(self) -> bool:
+        """Say whether there is nothing in it but how far was read."""
+        return not (self.records or self.bodies or self.objects or self.decisions)
+
 
 class _MirrorReads(Reads):
     """What the file can be asked beyond what every store can."""

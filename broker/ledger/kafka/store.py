@@ -379,7 +379,10 @@ class KafkaLedger:
                     batch.bodies.append(ReadBody(topic, key, digest, kids, entry.body, at))
             if batch.records or batch.bodies or batch.objects:
                 self._mirror.take(batch)
-        self._parts()[0].know(item.key for item in batch.bodies)
+        follower, _ = self._parts()
+        follower.know(item.key for item in batch.bodies)
+        if batch.records:
+            self._loop.call_soon_threadsafe(follower.pass_over)
 
     def _reach(self, position: int) -> None:
         """Wait until the mirror has all records before a position."""
@@ -459,6 +462,8 @@ class KafkaLedger:
             await asyncio.sleep(BEAT_S)
             try:
                 await self._beat()
+                if self._follower is not None:
+                    await self._follower.look()
             except LedgerUnavailableError:
                 log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
 
@@ -525,6 +530,8 @@ class KafkaLedger:
             found.append("the clock differs from the cluster's")
         if self._follower is not None and self._follower.short:
             found.append("the ledger's topic is shorter than what was read of it, or another one")
+        elif self._follower is not None and self._follower.suspicious:
+            found.append("where the ledger's topic ends is not clear")
         if self.findings:
             found.append("a topic is missing or its settings are not safe")
         return found
