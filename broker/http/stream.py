@@ -14,13 +14,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.types import Receive, Scope, Send
 
-from broker import events
 from broker.http import openapi
 from broker.http.auth import Caller, Served, Standing
 from broker.http.protocol import PARTS
 from broker.http.query import Cursor, EachOnce, TopicPattern
 from broker.http.service import EventSource
-from schemas.encoding import b64decode
 from schemas.errors import Error, FormError
 from schemas.ids import Pattern
 
@@ -117,15 +115,50 @@ signature. Deliveries that were released together have one `id`, with the last o
 Who reads nothing for 30 seconds is cut off. A stream ends after an hour, and at once when its key does not count any more."""
 
 
-def _example() -> str:
-    """Return events as they may come: a checkpoint, a delivery under it, and the cursor behind it."""
-    delivery = {**openapi.example("delivery")}
-    inclusion = {**delivery["inclusion"]}
-    size, index = inclusion["size"], inclusion["index"]
-    note = b64decode(inclusion.pop("checkpoint"))
-    data = orjson.dumps({**delivery, "inclusion": inclusion})
-    parts = (events.checkpoint(size, note), events.opening(index + 1), data, b"\n\n", events.cursor(size), events.BEAT)
-    return b"".join(parts).decode()
+def _data(schema: openapi.Node) -> openapi.Node:
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+
+
+_ID: Final[openapi.Node] = {
+    "type": "string",
+    "pattern": "^(0|[1-9][0-9]{0,15})$",
+    "description": "the cursor behind it",
+}
+_INCLUSION: Final = openapi.exactly(
+    {name: node for name, node in openapi.COMPONENTS["Inclusion"]["properties"].items() if name != "checkpoint"}
+)
+_DELIVERY: Final = openapi.exactly({**openapi.COMPONENTS["Delivery"]["properties"], "inclusion": _INCLUSION})
+_CHECKPOINT: Final = openapi.exactly({"size": openapi.INTEGER, "checkpoint": openapi.B64})
+_EVENT: Final[openapi.Node] = {
+    "title": "An event",
+    "oneOf": [
+        openapi.exactly({"event": {"const": "checkpoint"}, "data": _data(_CHECKPOINT)}),
+        openapi.exactly({"id": _ID, "event": {"const": "delivery"}, "data": _data(_DELIVERY)}, optional=("id",)),
+        openapi.exactly(
+            {"id": _ID, "event": {"const": "cursor"}, "data": _data(openapi.exactly({"next": openapi.INTEGER}))}
+        ),
+    ],
+}
+
+
+def _answer() -> openapi.Node:
+    """Return the response: the schema of one event, and events as they follow each other."""
+    delivery = dict(openapi.example("delivery"))
+    delivery["inclusion"] = inclusion = dict(delivery["inclusion"])
+    size, index, note = inclusion["size"], inclusion["index"], inclusion.pop("checkpoint")
+    samples: dict[str, openapi.Node] = {
+        "checkpoint": {"event": "checkpoint", "data": {"size": size, "checkpoint": note}},
+        "delivery": {"id": str(index + 1), "event": "delivery", "data": delivery},
+        "cursor": {"id": str(size), "event": "cursor", "data": {"next": size}},
+    }
+    examples = {
+        name: {"summary": f"`{name}`", "value": {**sample, "data": orjson.dumps(sample["data"]).decode()}}
+        for name, sample in samples.items()
+    }
+    return {
+        "description": "Server-Sent Events, without an end of their own; the schema is that of one event.",
+        "content": {MEDIA_TYPE: {"schema": _EVENT, "examples": examples}},
+    }
 
 
 @router.get(
@@ -137,7 +170,7 @@ def _example() -> str:
     response_class=Response,
     dependencies=[EachOnce, Depends(resume_once)],
     responses=openapi.responses(
-        {200: openapi.bytes_body(MEDIA_TYPE, "Server-Sent Events, without an end of its own.", _example())},
+        {200: _answer()},
         *openapi.CALLER,
         "invalid-form",
         "rate-limited",

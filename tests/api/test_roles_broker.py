@@ -19,6 +19,7 @@ from tests.api.conformance import BROKER
 from tests.api.genuine import JSON, LINES, target, upload
 from tests.api.live import BASE, Signed, live_broker
 from tests.api.spoiling import compact, unb64
+from tests.sse import Reader
 from tests.world import make_world, new_person, put_role
 
 SENDER, READER, OUTSIDER, POINT = "kz/customs", "uz/focal-point", "tj/focal-point", "kz/focal-point"
@@ -70,6 +71,7 @@ TABLE = {
     "notice": signed(200, 200, 404, 404, 404, 404),
     "proof": signed(200, 200, 404, 200, 200, 404),
     "feed": signed(200, 200, 200, 200, 200, 200),
+    "feedStream": signed(200, 200, 200, 200, 200, 200),
     "held": signed(200, 200, 200, 200, 200, 200),
     "subscriptions": signed(200, 200, 200, 200, 200, 200),
     "auditStatements": signed(403, 403, 403, 200, 200, 200),
@@ -160,6 +162,7 @@ def scene(tmp_path_factory):
             "notice": ("GET", address),
             "proof": ("GET", f"{address}/proof"),
             "feed": ("GET", "/v1/feed"),
+            "feedStream": ("GET", "/v1/feed/stream"),
             "held": ("GET", "/v1/feed/held"),
             "subscriptions": ("GET", "/v1/subscriptions"),
             "auditStatements": ("GET", "/v1/audit/statements"),
@@ -243,6 +246,11 @@ def test_each_gets_its_own_stanza_and_nobody_elses(scene):
     for role in SIX:
         if role != "recipient":
             assert scene.ask("feed", role).json()["deliveries"] == []
+    for role in SIX:
+        reader = Reader()
+        reader.feed(scene.ask("feedStream", role).body)
+        streamed = [json.loads(data) for data in reader.whole()]
+        assert streamed == ([delivered] if role == "recipient" else [])
 
 
 def test_auditors_see_statements_of_their_mandate_and_no_contents(scene):

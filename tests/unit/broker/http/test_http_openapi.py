@@ -113,6 +113,19 @@ def test_lines_are_declared_like_bodies_with_an_example_of_each_status():
     assert whole == {"200", "400", "408", "413", "415", "431", "500", "503"}
 
 
+def test_events_are_declared_one_by_one_with_an_example_of_each():
+    content = OPERATIONS["feedStream"][2]["responses"]["200"]["content"]["text/event-stream"]
+    kinds = {kind["properties"]["event"]["const"]: kind for kind in content["schema"]["oneOf"]}
+    assert kinds.keys() == content["examples"].keys()
+    for name, example in content["examples"].items():
+        check(example["value"], content["schema"])
+        data = json.loads(example["value"]["data"])
+        check(data, kinds[name]["properties"]["data"]["contentSchema"])
+        if name == "delivery":
+            data["inclusion"]["checkpoint"] = openapi.example("delivery")["inclusion"]["checkpoint"]
+            assert data == openapi.example("delivery")
+
+
 def test_schemas_are_schemas():
     for schema in DOCUMENT["components"]["schemas"].values():
         jsonschema.Draft202012Validator.check_schema(schema)
