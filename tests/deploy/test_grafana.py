@@ -8,7 +8,9 @@ import subprocess
 import pytest
 import yaml
 
+from adapters.gateway import settings as gateway_settings
 from adapters.gateway.status import WAITING
+from broker import settings as broker_settings
 from broker.ledger.fold import Reason
 from broker.ledger.port import Condition
 from broker.serving import _alarms_of
@@ -69,6 +71,26 @@ def test_the_alerts_name_what_there_is(rules, shown):
     for rule in rules:
         assert metrics_in(rule["expr"])
         assert metrics_in(rule["expr"]) <= shown | FOREIGN, rule["alert"]
+
+
+def test_what_is_collected_is_what_is_asked_for(board, rules):
+    readme = (FOLDER / "README.md").read_text()
+    (block,) = re.findall(r"(?ms)^```yaml\n(.*?)^```$", readme)
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in yaml.safe_load(block)["scrape_configs"]}
+    served = {
+        "valise-broker": [broker_settings.Settings.model_fields["metrics"].default],
+        "valise-gateway": [gateway_settings.Settings.model_fields["metrics"].default],
+    }
+    assert jobs == served
+    assert {one["current"]["value"] for one in board["templating"]["list"] if one["type"] == "query"} == set(jobs)
+    assert {job for rule in rules for job in re.findall(r'job="([^"]+)"', rule["expr"])} == set(jobs)
+
+
+def test_every_metric_of_the_page_is_shown(shown):
+    named = re.findall(r"`(valise_[a-z_]+)(…?)`", (FOLDER / "README.md").read_text())
+    assert len(named) > 10
+    for name, more in named:
+        assert any(one.startswith(name) for one in shown) if more else name in shown, name
 
 
 def test_panels_are_told_apart(board):
