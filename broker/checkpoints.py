@@ -79,6 +79,7 @@ class PublishedCheckpoints:
         self._ledger = ledger
         self._shared = shared
         self._keys = keys
+        self._begun_over: bytes | None = None  # another's note, which this signer went on from
         self._signed = False
         self._ahead: bytes | None = None
         self._confirmed = 0.0  # seconds of a clock that goes on while the process stands still
@@ -98,7 +99,7 @@ class PublishedCheckpoints:
     def newest(self, size: int, root: Roots, now: int) -> SignedTree | None:
         """Look at what was published, sign, publish."""
         told = self._shared.told()
-        if told is not None and not told.own:
+        if told is not None and not told.own and told.note != self._begun_over:
             if self._signed:
                 raise SignerError("second-signer", "Another instance has signed a checkpoint since this one began to.")
             other = verify_checkpoint(told.note, self._keys)
@@ -106,6 +107,7 @@ class PublishedCheckpoints:
                 self._ahead = told.note  # it may have come while this instance read on
                 return None
             _compare(other, size, root)
+            self._begun_over = told.note
         signed = self._own.newest(size, root, now)
         if signed.note is not None:
             self._shared.tell(signed.note)
