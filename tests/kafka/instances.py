@@ -1,5 +1,6 @@
 """Instances of one broker as real processes over one cluster: the first signs, the others take over what it signs."""
 
+import time
 from pathlib import Path
 
 from broker.init import LEDGER
@@ -33,6 +34,19 @@ class Instance(BrokerService):
             f'replication = {len(self.cluster.nodes)}\nframe_keys = "{self.frame_keys}"\n'
         )
         durable.write(self.config, (text + section).encode())
+
+    def start_again(self, environment: dict[str, str] | None = None) -> None:
+        """Start it until it runs, as a service is: nodes may be away, and a signer's name may still be heard of."""
+        for _ in range(20):
+            self.launch(environment)
+            end = time.monotonic() + 60
+            while not (self.folder / "address").exists() and self.process.poll() is None:
+                assert time.monotonic() < end, self.printed[-2000:]
+                time.sleep(0.05)
+            if self.process.poll() is None:
+                return
+            time.sleep(0.5)
+        raise AssertionError(self.printed[-2000:])
 
     def ledger(self, folder: Path) -> KafkaLedger:
         """Open the cluster's ledger in another folder, as an instance that does not sign."""
