@@ -220,12 +220,6 @@ class Mirror(_MirrorReads):
         with explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
-    def gone(self, digests: Iterable[bytes]) -> list[bytes]:
-        """Return those of some bodies that were erased."""
-        query = "SELECT 1 FROM bodies WHERE digest = ? AND gone"
-        with explained():
-            return [one for one in digests if self._db.execute(query, (one,)).fetchone() is not None]
-
     def alone(self, before_ms: int) -> list[tuple[bytes, str, bytes]]:
         """Return digest, topic and key of bodies that no record names, and that came before a time."""
         query = (
