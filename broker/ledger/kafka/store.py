@@ -22,7 +22,7 @@ from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.follower import Follower
 from broker.ledger.kafka.frames import FrameKeys
 from broker.ledger.kafka.loggers import bound_loggers
-from broker.ledger.kafka.mirror import Batch, Mirror, MirrorReader, ReadBody, ReadObject, ReadRecord
+from broker.ledger.kafka.mirror import Batch, Mirror, MirrorReader, ReadBody, ReadDecision, ReadObject, ReadRecord
 from broker.ledger.kafka.payloads import CHECKPOINT, INSTANCE, Heartbeat, encode_checkpoint, encode_record
 from broker.ledger.kafka.producer import Producer, Sending, Sent
 from broker.ledger.kafka.topics import CHECKPOINTS, CLEANED_HOURS, CLOSING_KEY, DECISIONS, LEDGER, OBJECTS, body_topic
@@ -296,7 +296,7 @@ class KafkaLedger:
             raise LedgerUnavailableError(f"Nothing can be appended now: {troubles[0]}.")
 
     async def _send_parts(self, append: Append) -> tuple[list[bool], list[int]]:
-        """Send bodies, objects and decisions; return which entries may go on, and the objects' offsets.
+        """Send bodies, objects and decisions; return which entries may go on, and the objects' and decisions' offsets.
 
         Raises `LedgerUnavailableError` where an object or decision is not known to be there.
         """
@@ -313,7 +313,7 @@ class KafkaLedger:
             _demand_all(parts)
         outcomes = iter(parts)
         kept = [entry.body is None or isinstance(next(outcomes), Sent) for entry in append.entries]
-        return kept, [one.offset for one in others[: len(objects)] if isinstance(one, Sent)]
+        return kept, [one.offset for one in others if isinstance(one, Sent)]
 
     def _body(self, entry: Entry) -> Sending:
         assert entry.body is not None  # the caller has looked
@@ -362,8 +362,13 @@ class KafkaLedger:
     ) -> None:
         """Put into the mirror what was just appended, the records only where nobody's lie between."""
         with self._mirror.lock:
+            count = len(append.objects)
             batch = Batch(
-                objects=[ReadObject(at, *item) for at, item in zip(marks, append.objects.items(), strict=True)]
+                objects=[ReadObject(at, *item) for at, item in zip(marks[:count], append.objects.items(), strict=True)],
+                decisions=[
+                    ReadDecision(at, item.day, item.data)
+                    for at, item in zip(marks[count:], append.decisions, strict=True)
+                ],
             )
             first = self._mirror.next(LEDGER)
             if offsets and list(offsets) == list(range(first, first + len(offsets))):
@@ -377,7 +382,7 @@ class KafkaLedger:
                     topic, key = body_topic(entry.topic), statement_digest(entry.record.document)
                     at = entry.record.leaf.received_at
                     batch.bodies.append(ReadBody(topic, key, digest, kids, entry.body, at))
-            if batch.records or batch.bodies or batch.objects:
+            if batch.records or batch.bodies or marks:
                 self._mirror.take(batch)
         follower, _ = self._parts()
         follower.know(item.key for item in batch.bodies)
