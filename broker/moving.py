@@ -25,6 +25,7 @@ from broker.shared import open_ledger
 from schemas import checkpoint as checkpoints
 from schemas.ids import Origin
 
+MIRROR: Final = "mirror.sqlite"
 POLL_S: Final = 0.1
 
 
@@ -48,6 +49,7 @@ def move_ledger(settings: Settings, file: Path | None = None, progress: Progress
     head = read_file(folder / SIGNER / HEAD)
     with ExitStack() as opened:
         source = _source(opened, file or folder / LEDGER, origin)
+        _forget_unread(folder / MIRROR, origin)
         target = open_ledger(settings, origin)
         opened.callback(target.close)
         if others := target.signers():
@@ -68,6 +70,26 @@ def _source(opened: ExitStack, file: Path, origin: Origin) -> LedgerReader:
         source = MirrorReader(file, origin)
     opened.callback(source.close)
     return source
+
+
+def _forget_unread(mirror: Path, origin: Origin) -> None:
+    """Remove a mirror in which nothing was read yet: behind one that was, topics that are missing are not made.
+
+    An interruption between the two would otherwise leave a move that cannot be begun again.
+    """
+    if not mirror.is_file():
+        return
+    with ExitStack() as opened:
+        opened.callback(os.close, lock(mirror.with_name(f"{mirror.name}.lock")))
+        reader = MirrorReader(mirror, origin)
+        opened.callback(reader.close)
+        try:
+            if reader.length() or reader.object_names() or reader.decision_days():
+                return
+        except LedgerUnavailableError:
+            pass  # cut off while it was made, or damaged: the ledger would make it anew as well
+        for name in (mirror.name, f"{mirror.name}-wal", f"{mirror.name}-shm"):
+            mirror.with_name(name).unlink(missing_ok=True)
 
 
 def _await_bodies(target: KafkaLedger) -> None:

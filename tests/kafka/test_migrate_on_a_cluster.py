@@ -17,7 +17,7 @@ from broker.ledger.port import Append, LedgerUnavailableError
 from broker.ledger.signer import HEAD
 from broker.ledger.sqlite import SqliteLedger
 from broker.migrate import MARK, DamagedSourceError, ForeignTargetError, Moved
-from broker.moving import move_ledger
+from broker.moving import MIRROR, move_ledger
 from broker.settings import ConfigurationError, Kafka, Settings
 from broker.shared import open_ledger
 from keys.custody import durable
@@ -136,11 +136,32 @@ def test_a_mirror_fills_a_cluster_that_was_lost(kafka, instance, source):
     new = instance()
     sign(new, move.leaves + 1, move.root)
     with pytest.raises(DamagedSourceError, match="signed"):
-        move_ledger(new, old.state / "mirror.sqlite")
+        move_ledger(new, old.state / MIRROR)
     sign(new, move.leaves, move.root)
-    again = move_ledger(new, old.state / "mirror.sqlite")
+    again = move_ledger(new, old.state / MIRROR)
     assert (again.leaves, again.root, again.bodies, again.erased) == (move.leaves, move.root, move.bodies, move.erased)
     assert demand_moved(source, instance()) == (move.leaves, move.root)
+
+
+def test_a_move_that_was_cut_off_before_there_were_topics_begins_again(instance, source, monkeypatch):
+    settings = instance()
+
+    def cut_off(*_, **__):
+        raise LedgerUnavailableError("Away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("broker.ledger.kafka.store.prepare", cut_off)
+        with pytest.raises(LedgerUnavailableError):
+            move_ledger(settings, source)
+    assert (settings.state / MIRROR).exists()
+    assert move_ledger(settings, source).added == 54
+
+
+def test_a_mirror_that_was_cut_off_while_it_was_made_is_made_anew(instance, source):
+    settings = instance()
+    (settings.state / MIRROR).touch()
+    assert move_ledger(settings, source).added == 54
+    assert move_ledger(settings, source).added == 0
 
 
 def test_a_source_that_a_broker_has_open_is_left_alone(instance, source, monkeypatch):
