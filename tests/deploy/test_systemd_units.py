@@ -15,6 +15,7 @@ from adapters.gateway import settings as gateway_settings
 from broker import command, serving
 from broker import settings as broker_settings
 from broker.http.protocol import CONNECTIONS
+from broker.ledger.kafka import store
 from schemas.errors import Error
 from tests.deploy.command_lines import DEPLOY, fault, read_unit
 
@@ -106,7 +107,7 @@ def test_the_credential_is_the_one_that_the_program_reads(name, read):
 def test_there_is_time_to_stop_in_order(name):
     if name == "valise-broker":
         requests = broker_settings.Settings.model_fields["shutdown_seconds"].default
-        behind = inspect.signature(serving.Serving.stop).parameters["seconds"].default
+        behind = inspect.signature(serving.Serving.stop).parameters["seconds"].default + store.STOP_S
     else:
         requests = gateway_settings.Settings.model_fields["shutdown_seconds"].default
         behind = service.STOP_SECONDS
