@@ -20,7 +20,7 @@ BOOKS = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
 PAGES = [*BOOKS, FOLDER / "README.md", DEPLOY / "systemd" / "README.md"]
 PARTS = ["How you notice", "What it means", "What to do", "How you see that it is over", "What not to do"]
 UNITS = {path.stem for path in (DEPLOY / "systemd").glob("*.service")}
-MACHINE_S = {"cat", "cp", "curl", "df", "du", "install", "journalctl", "ln", "mv", "rm", "sqlite3"}
+MACHINE_S = {"cat", "chown", "cp", "curl", "df", "du", "install", "journalctl", "ln", "mv", "rm", "sqlite3"}
 KAFKA_S = {"kafka-acls.sh", "kafka-configs.sh", "kafka-topics.sh"}
 OTHERS = {*MACHINE_S, *KAFKA_S, "systemctl", "systemd-creds", "systemd-sysusers"}
 
