@@ -46,6 +46,28 @@ class Wire:
     before: Callable[[Request], Answer | None] | None = None
     after: Callable[[Request, Answer], Answer] | None = None
     log: list[Request] = field(default_factory=list)
+    streams: bool = False
+    """Whether the broker streams feeds; one that does not is an older one."""
+    opened: list[asgi.Streamed] = field(default_factory=list)
+    bend: Callable[[bytes], bytes] | None = None
+    """Changes what a stream brings."""
+
+    async def open(self, request: Request):
+        self.log.append(request)
+        await asyncio.sleep(0)
+        if self.before is not None and (instead := self.before(request)) is not None:
+            return instead
+        if self.app is None:
+            raise BrokerAwayError("The broker cannot be reached (test).")
+        if not self.streams:
+            return problem("not-found", 404)
+        headers = {"Host": "broker.test", **request.headers}
+        streamed = asgi.Streamed(self.app, request.method, request.url.removeprefix(BASE), headers=headers)
+        await streamed.started()
+        self.opened.append(streamed)
+        if streamed.status != 200:
+            return Answer(streamed.status, CIMultiDict(streamed.headers), await streamed.rest())
+        return _Opened(self, streamed, request.seconds)
 
     async def send(self, request: Request) -> Answer:
         self.log.append(request)
@@ -69,6 +91,32 @@ class Wire:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+@dataclass
+class _Opened:
+    """An answer under way, as a transport gives it."""
+
+    wire: Wire
+    streamed: asgi.Streamed
+    seconds: float
+
+    @property
+    def headers(self):
+        return CIMultiDict(self.streamed.headers)
+
+    async def read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self.seconds):
+                data = await self.streamed.read()
+        except TimeoutError:
+            raise BrokerAwayError("The broker did not answer in time.") from None
+        except ConnectionError:
+            raise BrokerAwayError("The broker cannot be reached (test).") from None
+        return data if self.wire.bend is None else self.wire.bend(data)
+
+    def close(self) -> None:
+        self.streamed.close()
 
 
 class _Switch:
@@ -236,13 +284,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, *people: str, world: World | None = None, **changes):
+async def scene(folder: Path, *people: str, world: World | None = None, streams: bool = False, **changes):
     """Run a broker and gateways, each over the same wire, that know the network when the block begins."""
     world = world or a_world()
     (folder / "broker").mkdir(exist_ok=True)
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(broker_world.running(world, folder / "broker"))
-        made = Scene(world, broker, Wire(stack.enter_context(borrowed_api(broker))), {})
+        made = Scene(world, broker, Wire(stack.enter_context(borrowed_api(broker)), streams=streams), {})
         for who in people:
             place = plant(world, folder / who.replace("/", "-"), who)
             made.gateways[who] = await stack.enter_async_context(running(place, made.wire, **changes))

@@ -18,8 +18,9 @@ from yarl import URL
 
 from adapters.client import answers
 from adapters.client.addresses import Addresses
-from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
-from adapters.client.transport import Answer, HttpTransport, Request, Transport
+from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, NoStreamError, RefusedError
+from adapters.client.feed_stream import MEDIA_TYPE, FeedStream
+from adapters.client.transport import Answer, HttpTransport, Opened, Request, Transport
 from keys.log import tiles
 from keys.log.tiles import Tile
 from schemas import strict_json
@@ -41,6 +42,10 @@ MOST_RETRY_AFTER: Final = 300.0
 BATCH_SECONDS: Final = 45.0
 """Seconds that a batch may take beyond what other calls may."""
 
+SILENCE_SECONDS: Final = 45.0
+"""Seconds for which a stream may say nothing: the broker says every 15 that it is there."""
+
+_NO_STREAM: Final = frozenset({404, 405, 406, 501})
 _NO_BATCHES: Final = frozenset({404, 405, 415})
 _AWAY: Final = frozenset({408, 429})
 """Statuses below 500 that say as little about the call as those above."""
@@ -141,6 +146,28 @@ class BrokerClient:
             "GET", "/feed", query=query, sign=sign, seconds=self._seconds + wait, limit=LIMITS.batch
         )
         return answers.page(answer.body)
+
+    async def open_stream(self, sign: Sign, *, after: int) -> FeedStream:
+        """Open a stream of what is offered behind a cursor; raise `NoStreamError` where the broker has none."""
+        failure: Error | None = None
+        for base in self._addresses.each():
+            url = f"{base}/v1/feed/stream?after={after}"
+            fields = {"Accept": MEDIA_TYPE, "User-Agent": "valise", **sign("GET", url, None)}
+            try:
+                opened = await self._transport.open(Request("GET", url, fields, None, SILENCE_SECONDS, NOTE_LIMIT))
+            except BrokerAwayError as error:
+                failure = error
+            else:
+                if not isinstance(opened, Answer):
+                    return _stream(opened, after)
+                if opened.status in _NO_STREAM:
+                    raise NoStreamError("The broker does not stream feeds.")
+                failure = _failure(opened.status, opened.headers, _problem(opened.headers, opened.body))
+                if opened.status not in _ELSEWHERE:
+                    break
+            self._addresses.leave(base)
+        assert failure is not None  # there is at least one address
+        raise failure
 
     async def held(self, sign: Sign) -> tuple[answers.Held, ...]:
         """Return what decisions withhold from the caller."""
@@ -290,6 +317,13 @@ class BrokerClient:
             return answer
         assert failure is not None  # there is at least one address
         raise failure
+
+
+def _stream(opened: Opened, after: int) -> FeedStream:
+    if opened.headers.get("Content-Type", "").partition(";")[0].strip() != MEDIA_TYPE:
+        opened.close()
+        raise AnswerError("What the broker answered is no stream of events.")
+    return FeedStream(opened, after)
 
 
 def _said(result: answers.LineResult | AnswerError, headers: Mapping[str, str]) -> str | Error:

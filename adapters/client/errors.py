@@ -54,3 +54,9 @@ class NoBatchesError(Error):
     """The broker does not take batches: it is an older one. Nothing was published; envelopes go one by one."""
 
     problem = "not-found"
+
+
+class NoStreamError(Error):
+    """The broker has no stream of feeds: its long poll does the same."""
+
+    problem = "not-found"

@@ -13,11 +13,12 @@ from typing import Final
 import structlog
 
 from adapters.client.answers import Page
-from adapters.client.broker import BrokerClient, Sign
+from adapters.client.broker import BrokerClient
 from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
 from adapters.gateway import inbox, outbox
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.draft import Draft
+from adapters.gateway.feed import Feed
 from adapters.gateway.follow import Follower, TooOldError
 from adapters.gateway.identity import Identity
 from adapters.gateway.inbox import Owed
@@ -33,8 +34,6 @@ from schemas.errors import Error
 from schemas.ids import Origin, ParticipantId
 from schemas.strict_json import Json
 
-PAGE: Final = 100
-WAIT: Final = 25
 MOST_IN_ONE: Final = 2000
 ACKNOWLEDGEMENT_DAYS: Final = 30
 _log = structlog.get_logger("gateway")
@@ -54,16 +53,17 @@ class Receiver:
         alarms: Alarms,
         now_ms: Callable[[], int],
         in_thread: Callable[[Callable[[], Opened]], Awaitable[Opened]],
+        arrived: Callable[[], None],
     ) -> None:
         self._identity = identity
         self._participant = identity.participant
-        self._sign: Sign = identity.signer(origin, now_ms)
+        self._feed = Feed(client, identity.signer(origin, now_ms))
         self._store = store
-        self._client = client
         self._follower = follower
         self._alarms = alarms
         self._now_ms = now_ms
         self._in_thread = in_thread
+        self._arrived = arrived
         self._heads = HeadMemory()
         self._backoff = Backoff()
 
@@ -85,12 +85,13 @@ class Receiver:
                 await self._alarms.end("not-receiving")
         finally:
             fetching.cancel()
+            self._feed.close()
 
     async def _fetch(self, position: int) -> Page:
         """Fetch the page behind a cursor, as often as it takes."""
         while True:
             try:
-                page = await self._client.feed(self._sign, after=position, wait=WAIT, limit=PAGE)
+                page = await self._feed.page(position)
             except (BrokerAwayError, RefusedError, AnswerError) as error:
                 await self._not_read(error)
                 continue
@@ -113,18 +114,20 @@ class Receiver:
         opener = Opener(self._identity, network, checkpoints, self._heads)
         opened = await self._in_thread(lambda: opener.open(read))
 
-        def keep(tx: Transaction) -> int:
-            inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())
+        def keep(tx: Transaction) -> tuple[int, int]:
+            new = inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())
             unknown = 0
             for item in opened.acknowledged:
                 for notice_id, digest in item.notices:
                     unknown += not outbox.mark_acknowledged(
                         tx, self._participant, item.by, notice_id, digest, at=item.at
                     )
-            return unknown
+            return len(new), unknown
 
         # The one commit point of a page.
-        unknown = await self._store.write(keep)
+        new, unknown = await self._store.write(keep)
+        if new:
+            self._arrived()
         await self._tell(opened, broken, unknown)
         return True
 

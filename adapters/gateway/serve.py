@@ -51,10 +51,11 @@ class Listener:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handling, with a word when it listens."""
+    """uvicorn without its signal handling, with a word when it listens and one before the end."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, before_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
+        self._before_shutdown = before_shutdown
         self.listening = asyncio.Event()
 
     @contextmanager
@@ -66,6 +67,11 @@ class _Server(uvicorn.Server):
         """Begin to listen, and say so."""
         await super().startup(sockets)
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Release who waits, then let requests under way end."""
+        self._before_shutdown()
+        await super().shutdown(sockets)
 
 
 def run(settings: Settings, gateway: Gateway, ready: Ready) -> None:
@@ -83,8 +89,8 @@ async def _serve(settings: Settings, gateway: Gateway, ready: Ready) -> None:
         tls = tls_context(settings.tls)
         service = bind(Address.parse(settings.listen), tls=tls is not None)
         metrics = None if settings.metrics == "off" else bind(Address.parse(settings.metrics), tls=False)
-        main = _server(Edge(create_api(gateway, Tokens(folder)), telemetry), settings, tls)
-        side = _server(MetricsApp(gateway, telemetry), settings, None)
+        main = _server(Edge(create_api(gateway, Tokens(folder)), telemetry), settings, gateway.release, tls)
+        side = _server(MetricsApp(gateway, telemetry), settings, _nothing, None)
         await gateway.start()
         with _ending_on_signals(main, side):
             async with asyncio.TaskGroup() as tasks:
@@ -109,7 +115,13 @@ async def _serve(settings: Settings, gateway: Gateway, ready: Ready) -> None:
         _LOG.info("gateway.stopped")
 
 
-def _server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None) -> _Server:
+def _nothing() -> None:
+    """Do nothing: nobody waits for metrics."""
+
+
+def _server(
+    app: ASGIApp, settings: Settings, before_shutdown: Callable[[], None], tls: ssl.SSLContext | None
+) -> _Server:
     config = uvicorn.Config(
         app,
         http=LimitedProtocol,
@@ -125,7 +137,7 @@ def _server(app: ASGIApp, settings: Settings, tls: ssl.SSLContext | None) -> _Se
     )
     config.load()
     config.ssl = tls
-    return _Server(config)
+    return _Server(config, before_shutdown)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from adapters.client.broker import BrokerClient
 from adapters.client.errors import BrokerAwayError
 from adapters.gateway import doctor, drafting, enrol, imports, inbox, outbox, recall, subscribing
 from adapters.gateway.alarms import Alarms
+from adapters.gateway.arrivals import Arrivals, InboxWatch
 from adapters.gateway.draft import Draft
 from adapters.gateway.folder import Enrolled, Folder
 from adapters.gateway.follow import Follower, Ours
@@ -80,6 +81,7 @@ class Gateway:
         self._now_ms = options.now_ms
         self._alarms = Alarms(store, options.now_ms)
         self._outcomes = Outcomes()
+        self._arrivals = Arrivals()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="gateway-seal")
         self._loops = Loops(store, self._alarms)
         self._senders: dict[ParticipantId, Sender] = {}
@@ -166,6 +168,7 @@ class Gateway:
             alarms=self._alarms,
             now_ms=self._now_ms,
             in_thread=self._in_thread,
+            arrived=partial(self._arrivals.tell, who),
         )
         acknowledger = Acknowledger(who, self.store, self._now_ms, self.options.acknowledge_seconds, sender.wake)
         self._loops.run(f"send {who}", sender.run)
@@ -174,8 +177,13 @@ class Gateway:
         if self.options.practice_notice:
             self._loops.run(f"practice {who}", partial(self._practise, who))
 
+    def release(self) -> None:
+        """Let nobody wait for arrivals any more: the service is about to stop."""
+        self._arrivals.finish()
+
     async def stop(self) -> None:
         """Stop within ten seconds; what was accepted is on disk. May be called twice, and without `start`."""
+        self.release()
         await self._loops.stop(STOP_SECONDS)
         # A thread that waits for a file of the directory would hold up the end.
         for waiting in tuple(self._fetching):
@@ -399,6 +407,10 @@ class Gateway:
         return await self.store.read(
             partial(inbox.items, participant=participant, after=after, limit=limit, unacknowledged=unacknowledged)
         )
+
+    def watch_inbox(self, participant: ParticipantId) -> InboxWatch:
+        """Watch a participant's inbox, as a context: look at it after that, and wait for what arrives then."""
+        return self._arrivals.watch(participant)
 
     async def inbox_item(self, participant: ParticipantId, notice_id: NoticeId) -> InboxItem | None:
         """Return one item."""

@@ -11,7 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
-from adapters.gateway.http import documents, health, imports, inbox, notices, openapi, problems, subscriptions
+from adapters.gateway.http import (
+    documents,
+    health,
+    imports,
+    inbox,
+    inbox_stream,
+    notices,
+    openapi,
+    problems,
+    subscriptions,
+)
 from adapters.gateway.http.service import Service
 from adapters.gateway.tokens import Tokens
 from schemas.errors import Error
@@ -19,6 +29,7 @@ from schemas.errors import Error
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     notices.router,
     inbox.router,
+    inbox_stream.router,
     subscriptions.router,
     imports.router,
     health.router,

@@ -59,6 +59,13 @@ class InboxQuery(_Query):
     unacknowledged: Flag = False
 
 
+class InboxStreamQuery(_Query):
+    """Where a stream of the inbox begins, and perhaps only what nobody acknowledged."""
+
+    after: Cursor = 0
+    unacknowledged: Flag = False
+
+
 class ImportQuery(_Query):
     """How to import: nothing is sent by a dry run; `name` is the file's and must agree with the body's type."""
 

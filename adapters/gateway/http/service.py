@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from adapters.gateway.arrivals import InboxWatch
 from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
 from adapters.gateway.status import (
     Alarm,
@@ -77,6 +78,10 @@ class Service(Protocol):
         self, participant: ParticipantId, *, after: int, limit: int, unacknowledged: bool
     ) -> tuple[Sequence[InboxItem], int]:
         """Return a page of the inbox and the next cursor."""
+        ...
+
+    def watch_inbox(self, participant: ParticipantId) -> InboxWatch:
+        """Watch a participant's inbox, as a context."""
         ...
 
     async def inbox_item(self, participant: ParticipantId, notice_id: NoticeId) -> InboxItem | None:
