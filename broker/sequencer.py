@@ -134,6 +134,7 @@ class Sequencer:
         self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Listener] = []
         self._announced = self.trust  # behind the last checkpoint that was announced
+        self._untold: list[tuple[int, frozenset[Kid] | None]] = []  # whose business came up to a size, None: everybody's
 
     # --- called from the event loop ---
 
@@ -572,9 +573,14 @@ class Sequencer:
 
     def _announce(self) -> None:
         # Where the trust has moved, keys may be new or gone, and what was held may be on offer again.
-        addressed = frozenset(self._view.addressed) if self._announced is self.trust else None
+        news = frozenset(self._view.addressed) if self._announced is self.trust else None
         self._announced = self.trust
         self._view.addressed = set()
+        # A checkpoint that was taken over may be behind the view: what lies beyond it is told with the next ones, too.
+        self._untold.append((self._view.size, news))
+        told = [kids for _, kids in self._untold]
+        self._untold = [(size, kids) for size, kids in self._untold if size > self.signed.size]
+        addressed = None if None in told else frozenset[Kid]().union(*filter(None, told))
         for listener in self._listeners:
             listener(addressed)
 

@@ -428,6 +428,52 @@ async def test_who_waits_is_woken_by_what_may_be_its_business_only(world, broker
     await asyncio.wait_for(serving.wait_checkpoint(size, 30, STRANGER), 1)
 
 
+def lag(sequencer, times):
+    """Let the next checkpoints be the last one again, as where another instance signs that has read less than this one."""
+    real, left = sequencer._checkpoints.newest, [None] * times
+
+    def newest(*given):
+        if not left:
+            return real(*given)
+        left.pop()
+        return sequencer.signed
+
+    sequencer._checkpoints.newest = newest
+    return left
+
+
+async def test_a_stream_gets_what_lay_beyond_a_checkpoint_that_was_behind_the_view(world, broker):
+    stream = broker.serving.stream(OTHER, 0, Pattern("*.*"), lambda: None)
+    while not stream.live:
+        await stream.next()
+    left = lag(broker.sequencer, 2)
+    await publish(broker, world.envelope(SENDER, [OTHER]))
+    got = b""
+    while b"event: cursor" not in got:
+        got += b"".join(await asyncio.wait_for(stream.next(), 5))
+    assert b"event: delivery" in got
+    assert not left
+    stream.close()
+
+
+async def test_whose_business_came_is_told_until_a_checkpoint_has_reached_it(world, broker):
+    serving, told = broker.serving, []
+    real = serving._wake
+    serving._wake = lambda addressed=None: (told.append(addressed), real(addressed))
+    left = lag(broker.sequencer, 1)
+    await publish(broker, world.envelope(SENDER, [OTHER]))
+    await until(lambda: len(told) == 2)
+    assert told == [frozenset(world.people[who].sealing.kid for who in (SENDER, OTHER))] * 2
+    left.append(None)
+    await upload_law(world, broker, "uz", DENY)
+    await until(lambda: len(told) >= 4)
+    assert set(told[2:]) == {None}
+    told.clear()
+    await publish(broker, world.open_envelope(SENDER, "subscribe", SubscriptionBody(SENDER, ("*.*",))))
+    await until(lambda: told)
+    assert told == [frozenset()]
+
+
 async def test_figures_and_readiness(world, broker):
     seen = replace(world.statement(SENDER).checkpoint, size=99)
     for _ in range(2):
