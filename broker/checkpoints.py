@@ -85,19 +85,17 @@ class PublishedCheckpoints:
         self._confirmed = 0.0  # seconds of a clock that goes on while the process stands still
 
     def prepare(self) -> None:
-        """Have the store confirm that all of it can be read here, and that it is as it must be."""
+        """Have the store confirm that all of it can be read here."""
         if time.monotonic() - self._confirmed >= CONFIRM_S:
             self._ledger.refresh()
             self._confirmed = time.monotonic()
-        if troubles := self._shared.troubles():
-            raise LedgerUnavailableError(f"Nothing can be signed now: {troubles[0]}.")
 
     def due(self, now: int) -> bool:
         """Say whether the last note's time is old."""
         return self._own.due(now)
 
     def newest(self, size: int, root: Roots, now: int) -> SignedTree | None:
-        """Look at what was published, sign, publish."""
+        """Look at what was published and at the store, sign, publish."""
         told = self._shared.told()
         if told is not None and not told.own and told.note != self._begun_over:
             if self._signed:
@@ -108,6 +106,8 @@ class PublishedCheckpoints:
                 return None
             _compare(other, size, root)
             self._begun_over = told.note
+        if troubles := self._shared.troubles():
+            raise LedgerUnavailableError(f"Nothing can be signed now: {troubles[0]}.")
         signed = self._own.newest(size, root, now)
         if signed.note is not None:
             self._shared.tell(signed.note)

@@ -440,6 +440,7 @@ def _alarms_of(condition: Condition | None) -> dict[str, int]:
         "foreign-records": sum(condition.skipped.values()),
         "bodies-absent": condition.absent,
         "unsafe-store": condition.unsafe,
+        "ledger-shorter": int(condition.short),
     }
     return {kind: count for kind, count in found.items() if count}
 

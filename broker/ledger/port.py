@@ -187,7 +187,8 @@ class Condition:
 
     `seconds` since the store last confirmed that it hears this instance; `clock_offset` is how many seconds this machine's
     clock is ahead of the store's; `instances` are alive, this one among them; `replacements` counts producers given up;
-    `skipped` foreign records by reason; `absent` bodies that never came; `unsafe` what administrators have set unsafely.
+    `skipped` foreign records by reason; `absent` bodies that never came; `unsafe` what administrators have set unsafely; `short` says that the store has less, or
+    other, than what was read of it.
     """
 
     seconds: float
@@ -198,6 +199,7 @@ class Condition:
     skipped: Mapping[str, int]
     absent: int
     unsafe: int
+    short: bool = False
 
 
 class Shared(Protocol):

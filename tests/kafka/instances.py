@@ -12,7 +12,7 @@ from broker.migrate import migrate
 from keys.custody import durable
 from keys.frame import new_frame_key
 from tests.cluster import Cluster
-from tests.faults.deployment import BrokerService
+from tests.faults.deployment import BrokerService, ask
 from tests.world import ORIGIN, World
 
 
@@ -25,13 +25,15 @@ class Instance(BrokerService):
         self.name = name
         self.cluster = cluster
         self.frame_keys = frame_keys
+        self.more = ""
 
     def signs(self, signer: bool) -> None:
-        """Write the section of the cluster, anew where there is one."""
+        """Write the section of the cluster, anew where there is one, with the lines of `more`."""
         text = self.config.read_text().split("[kafka]")[0]
         section = (
             f'[kafka]\nbootstrap = "{self.cluster.bootstrap}"\ninstance = "{self.name}"\nsigner = {str(signer).lower()}\n'
             f'replication = {len(self.cluster.nodes)}\nframe_keys = "{self.frame_keys}"\n'
+            f"{self.more}"
         )
         durable.write(self.config, (text + section).encode())
 
@@ -47,6 +49,11 @@ class Instance(BrokerService):
                 return
             time.sleep(0.5)
         raise AssertionError(self.printed[-2000:])
+
+    @property
+    def reasons(self) -> list[str]:
+        """Return why it is not ready; nothing where it is."""
+        return ask(f"{self.address}/readyz").json().get("reasons", [])
 
     def ledger(self, folder: Path) -> KafkaLedger:
         """Open the cluster's ledger in another folder, as an instance that does not sign."""

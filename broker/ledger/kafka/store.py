@@ -553,6 +553,7 @@ class KafkaLedger:
             skipped=dict(follower.skipped),
             absent=follower.absent,
             unsafe=len(self.findings),
+            short=follower.short,
         )
 
     def close(self) -> None:

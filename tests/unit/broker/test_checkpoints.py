@@ -77,7 +77,14 @@ def test_everything_is_read_before_anything_is_signed_and_troubles_forbid_it(sto
     assert store.refreshed == 1  # the store's word holds for a second
     store.trouble = ("the cluster does not answer",)
     with pytest.raises(LedgerUnavailableError):
-        published.prepare()
+        published.newest(5, root, NOW)
+
+
+def test_another_signer_is_told_of_whatever_else_is_wrong(store, published):
+    published.newest(5, root, NOW)
+    store.newest, store.trouble = by_another(6), ("the clock differs from the cluster's",)
+    with pytest.raises(SignerError):
+        published.newest(6, root, NOW)
 
 
 def test_a_signer_goes_on_from_where_another_one_ended(store, published):
