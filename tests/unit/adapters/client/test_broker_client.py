@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from adapters.client import answers
 from adapters.client.broker import BrokerClient
-from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
+from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, NoStreamError, RefusedError
 from adapters.client.transport import Answer
 from keys.log.tiles import Tile, encode_bundle
 from schemas.encoding import b64encode
@@ -379,3 +379,64 @@ def test_whatever_is_answered_only_our_errors_come_out(status, body, headers):
             call(canned, work)
         except Error:
             pass
+
+
+class Begun(Canned):
+    """Gives answers in turn to whoever opens a stream; an exception is raised."""
+
+    def __init__(self, *given):
+        super().__init__()
+        self.given = list(given)
+        self.headers = CIMultiDict({"Content-Type": "text/event-stream; charset=utf-8"})
+
+    async def open(self, request):
+        self.asked.append(request)
+        one = self.given.pop(0)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+
+def two(canned, work):
+    async def run():
+        async with BrokerClient(f"{BASE},http://other.test", transport=canned) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+def test_a_stream_is_asked_for_signed_and_at_the_next_address_where_one_is_away():
+    canned = Begun(BrokerAwayError("Away."), Answer(503, CIMultiDict(), b""))
+    with pytest.raises(BrokerAwayError, match="503"):
+        two(canned, lambda client: client.open_stream(sign, after=7))
+    canned.given = [BrokerAwayError("Away."), canned]
+    assert two(canned, lambda client: client.open_stream(sign, after=7)) is not None
+    urls = [request.url for request in canned.asked]
+    assert urls == [f"{base}/v1/feed/stream?after=7" for base in (BASE, "http://other.test")] * 2
+    assert canned.asked[0].headers["Signature"] == f"GET {urls[0]} 0"
+    assert canned.asked[0].headers["Accept"] == "text/event-stream"
+
+
+def test_a_broker_without_streams_says_so_and_a_refusal_is_one():
+    for status in (404, 405, 406, 501):
+        with pytest.raises(NoStreamError):
+            call(Begun(Answer(status, CIMultiDict(), b"")), lambda client: client.open_stream(sign, after=0))
+    refused = Answer(401, CIMultiDict(PROBLEM), problem("unauthenticated"))
+    with pytest.raises(RefusedError):
+        two(Begun(refused), lambda client: client.open_stream(sign, after=0))
+
+
+def test_what_is_of_another_type_is_no_stream():
+    canned = Begun()
+    canned.headers = CIMultiDict({"Content-Type": "text/html"})
+    canned.close = lambda: None
+    canned.given = [canned]
+
+    async def work(client):
+        with pytest.raises(AnswerError):
+            await client.open_stream(sign, after=0)
+
+    async def run():
+        await work(BrokerClient(BASE, transport=canned))
+
+    asyncio.run(run())

@@ -84,3 +84,56 @@ def test_nobody_there():
             await transport.close()
 
     asyncio.run(run())
+
+
+def test_an_answer_is_read_as_it_comes():
+    go_on = asyncio.Event()
+
+    async def handler(request):
+        if request.path == "/refused":
+            return web.Response(body=b"no", status=404)
+        if request.path == "/packed":
+            return web.Response(body=b"x", headers={"Content-Encoding": "gzip"})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"one")
+        await go_on.wait()
+        if request.path == "/cut":
+            request.transport.abort()
+        elif request.path == "/silent":
+            await asyncio.sleep(5)
+        else:
+            await response.write(b"two")
+        return response
+
+    async def work(transport, base):
+        opened = await transport.open(ask(f"{base}/whole"))
+        assert opened.headers["content-type"] == "text/event-stream"
+        assert await opened.read() == b"one"
+        go_on.set()
+        assert [await opened.read(), await opened.read()] == [b"two", b""]
+        opened.close()
+        refused = await transport.open(ask(f"{base}/refused"))
+        assert (refused.status, refused.body) == (404, b"no")
+        for path, message in (("/cut", "cannot be reached"), ("/silent", "in time")):
+            opened = await transport.open(ask(base + path, seconds=0.2))
+            await opened.read()
+            with pytest.raises(BrokerAwayError, match=message):
+                await opened.read()
+            opened.close()
+        with pytest.raises(BrokerAwayError, match="compresses"):
+            await transport.open(ask(f"{base}/packed"))
+
+    asyncio.run(answering(handler, work))
+
+
+def test_an_answer_that_never_begins_is_away():
+    async def work(transport, base):
+        del base
+        with pytest.raises(BrokerAwayError):
+            await transport.open(ask("http://127.0.0.1:1/x"))
+
+    async def handler(_request):
+        return web.Response()
+
+    asyncio.run(answering(handler, work))
