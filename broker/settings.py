@@ -106,7 +106,7 @@ class Kafka(BaseModel):
 
     model_config = _STRICT
 
-    bootstrap: Annotated[str, Field(pattern=r"[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*")] | None = Field(
+    bootstrap: Annotated[str, Field(pattern=r"^[^\s,]+:[0-9]{1,5}(,[^\s,]+:[0-9]{1,5})*$")] | None = Field(
         default=None, description="the cluster's nodes, host:port,host:port; none: the embedded ledger"
     )
     instance: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,62}$")] = Field(

@@ -143,7 +143,7 @@ class Ledger(LedgerReader, Protocol):
     """A store that the ledger thread appends to; no two processes may have the same one open."""
 
     def append(self, append: Append) -> tuple[int | None, ...]:
-        """Make all of it durable or nothing, and return each entry's position, ascending.
+        """Make all of it durable or nothing, and return each entry's position.
 
         Once this returns, it survives the end of the process and the loss of power. In a store that others append to,
         their records may lie between two of these. None: that entry was left out, for its body could not be kept soon

@@ -119,13 +119,13 @@ class View(Statements, Feed, Log):
         """
         if all(position == self.position + number for number, (position, _, _) in enumerate(items)):
             return self.apply(items, statements)
-        own = {position for position, _, _ in items}
-        applied: list[Applied] = []
-        while self.position <= max(own):
+        last = max(position for position, _, _ in items)
+        applied: dict[int, Applied] = {}
+        while self.position <= last:
             if not (further := self._read_on()):
                 raise LedgerUnavailableError("The ledger does not show yet what was appended.")
-            applied += [item for item in further if item.position in own]
-        return applied
+            applied |= {item.position: item for item in further}
+        return [applied[position] for position, _, _ in items]
 
     def keep_up(self) -> list[str]:
         """Apply what the ledger has beyond the view, and what others hold; return the names of objects beside these."""

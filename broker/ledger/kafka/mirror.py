@@ -142,6 +142,11 @@ class Mirror(_MirrorReads):
                 self._db.execute(statement)
             self._db.execute("INSERT INTO meta VALUES ('origin', ?)", (self.origin,))
 
+    @property
+    def untouched(self) -> bool:
+        """Say whether nothing was ever read."""
+        return not self._next
+
     def next(self, topic: str) -> int:
         """Return the offset after the last one that was read of a topic."""
         return self._next.get(topic, 0)
@@ -219,6 +224,15 @@ class Mirror(_MirrorReads):
             )
         with explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    def forget(self, bodies: Iterable[tuple[bytes, int, tuple[Kid, ...]]]) -> None:
+        """Note bodies that were erased where their records come from: digest, since when, key ids."""
+        with transaction(self._db):
+            self._db.executemany(
+                """INSERT INTO bodies (digest, since, kids, recorded, gone) VALUES (?, ?, ?, 0, 1)
+                ON CONFLICT DO UPDATE SET gone = 1, body = NULL""",
+                [(digest, since, "".join(kids)) for digest, since, kids in bodies],
+            )
 
     def alone(self, before_ms: int) -> list[tuple[bytes, str, bytes]]:
         """Return digest, topic and key of bodies that no record names, and that came before a time."""

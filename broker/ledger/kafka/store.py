@@ -141,7 +141,7 @@ class KafkaLedger:
     async def _start(self) -> None:
         place = self._place
         # Once something was read, a topic that is missing was deleted: it must not come back empty.
-        bodies = await prepare(place.connection, place.replication, create=place.create and self.new)
+        bodies = await prepare(place.connection, place.replication, create=place.create and self._mirror.untouched)
         self._producer = Producer(place.connection)
         self._follower = Follower(
             place.connection, place.keys, self._mirror, bodies, name=place.name, news=self._tell_news
@@ -265,7 +265,7 @@ class KafkaLedger:
         offsets = self._append_records([(entry.record, kids) for entry, kids in chosen], begin) if chosen else []
         self._take_own(chosen, offsets, append, marks)
         if offsets:
-            self._reach(offsets[-1] + 1)
+            self._reach(max(offsets) + 1)
         found = iter(offsets)
         return tuple(next(found) if is_kept else None for is_kept in kept)
 
@@ -282,10 +282,14 @@ class KafkaLedger:
             if one.body is not None
         ]
         _demand_all(self._do(producer.send(bodies, ANSWER_S), ANSWER_S + STOP_S))
-        offsets = self._append_records([(one.record, one.holders) for one in moved], begin)
-        self._reach(offsets[-1] + 1)
-        gone = [one.record.body_digest for one in moved if one.body is None and one.record.body_digest is not None]
-        self.erase(gone)
+        with self._mirror.lock:
+            self._mirror.forget(
+                (one.record.body_digest, one.record.leaf.received_at, one.holders)
+                for one in moved
+                if one.body is None and one.record.body_digest is not None
+            )
+        offsets = self._append_records([(one.record, one.holders) for one in moved], begin, in_order=True)
+        self._reach(max(offsets) + 1)
 
     def _demand_fresh(self) -> None:
         """Demand that the cluster has acknowledged something just now: a process may have stood still for minutes."""
@@ -322,8 +326,13 @@ class KafkaLedger:
     def _framed(self, topic: str, key: bytes | None, payload: bytes) -> Sending:
         return Sending(topic, key, self._place.keys.sign(topic, key, payload))
 
-    def _append_records(self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], begin: int) -> list[int]:
-        """Send records and return their offsets; what failed is looked for in the topic, then sent once more."""
+    def _append_records(
+        self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], begin: int, *, in_order: bool = False
+    ) -> list[int]:
+        """Send records and return the offset of each; what failed is looked for in the topic, then sent once more.
+
+        Where they must lie in this very order, all behind the first that is missing are sent once more: doubles fold away.
+        """
         _, producer = self._parts()
         records = [self._framed(LEDGER, None, encode_record(record, kids)) for record, kids in entries]
         sent = self._do(producer.send(records, ANSWER_S), ANSWER_S + STOP_S)
@@ -332,11 +341,13 @@ class KafkaLedger:
             places = self._find(entries, places, begin)
             again = [number for number, place in enumerate(places) if place is None]
             if again:
+                if in_order:
+                    again = list(range(again[0], len(records)))
                 resent = self._do(producer.send([records[number] for number in again], ANSWER_S), ANSWER_S + STOP_S)
                 _demand_all(resent)
                 for number, one in zip(again, resent, strict=True):
                     places[number] = one.offset if isinstance(one, Sent) else None
-        return sorted(place for place in places if place is not None)
+        return [place for place in places if place is not None]  # all of them, or it has raised
 
     def _find(
         self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], places: Sequence[int | None], begin: int

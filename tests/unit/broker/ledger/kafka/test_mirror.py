@@ -98,6 +98,18 @@ def test_an_erased_body_does_not_come_back(mirror, maker, known):
     assert list(mirror.bodies()) == []
 
 
+def test_what_was_erased_before_it_came_here_has_holders_and_no_body(mirror, maker):
+    entry = maker.notice()
+    digest, kids = entry.record.body_digest, stanza_kids(entry.body)
+    assert mirror.untouched
+    with mirror.lock:
+        mirror.forget([(digest, 5, kids)])
+    assert mirror.has(digest)
+    take(mirror, records=[read(0, entry)], bodies=[body(entry)], next={LEDGER: 1})
+    assert (mirror.body(digest), mirror.holders(digest), mirror.holds(digest)) == (None, kids, False)
+    assert not mirror.untouched
+
+
 def test_its_bytes_are_gone_from_the_file(tmp_path, maker):
     entry = maker.notice(filler=4000)
     with closing(Mirror(tmp_path / "mirror.sqlite", ORIGIN)) as mirror:
