@@ -3,7 +3,7 @@ PY ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: setup demo test cover lint bench soak kafka kafka-down vectors pin clean
+.PHONY: setup demo demo-kafka test cover lint bench soak kafka kafka-down vectors pin clean
 
 setup: .venv/.stamp
 
@@ -17,6 +17,10 @@ setup: .venv/.stamp
 
 demo: setup
 	@$(BIN)/valise demo $(ARGS)
+
+# Java 17 and Maven are needed: deploy/kafka/README.md.
+demo-kafka: setup
+	@$(BIN)/valise demo --kafka $(ARGS)
 
 # Unit tests run with sockets cut off; the others talk to the loopback interface only.
 test: setup

@@ -78,9 +78,9 @@ class Stage:
         return self.deployment
 
     @property
-    def broker(self) -> Path:
-        """Return the broker's folder."""
-        return self.folder / "broker"
+    def logs(self) -> Path:
+        """Return the folder of what the processes say."""
+        return self.folder / "logs"
 
     def gateway(self, state: str) -> Path:
         """Return a gateway's folder."""
@@ -93,7 +93,9 @@ def new_stage(folder: Path) -> Stage:
     passphrase = secrets.token_urlsafe(24).encode()
     file = folder / "passphrase"
     durable.write(file, passphrase)
-    return Stage(folder, Origin(f"demo.invalid/{secrets.token_hex(4)}"), passphrase, file)
+    stage = Stage(folder, Origin(f"demo.invalid/{secrets.token_hex(4)}"), passphrase, file)
+    durable.make_folder(stage.logs)
+    return stage
 
 
 def hold_ceremony(stage: Stage, broker_public: bytes) -> Path:

@@ -5,22 +5,22 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 import typer
 
 from adapters.cli.terminal import Terminal, terminal
 from adapters.demo import report
 from adapters.demo.ceremony import new_stage
+from adapters.demo.clustered import Clustered
+from adapters.demo.outcome import Progress
+from adapters.demo.processes import ended_by_signals
 from adapters.demo.rows import choose
-from adapters.demo.scenario import Progress, Scenario
+from adapters.demo.scenario import Scenario
 from schemas.errors import Error
 
 app = typer.Typer(help="Show the whole exchange: three States, a broker that is killed, an audit.")
-
-_FOR_PEOPLE: Final = ("searched_bytes", "evidence_file", "fingerprint", "sample")
 
 
 @app.callback(invoke_without_command=True)
@@ -33,6 +33,9 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="Where everything is written; kept afterwards.", file_okay=False)
     ] = None,
     *,
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="Two brokers over three nodes of Kafka; one of each is killed.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave broker and gateways running.")] = False,
 ) -> None:
     """Start a broker and the gateways of three States, let real seizures travel, kill the broker, prove the record."""
@@ -42,8 +45,9 @@ def demo(
     folder = Path(tempfile.mkdtemp(prefix="valise-demo-")) if state is None else state.absolute()
     where = terminal()
     where.say("A demonstration: its keys count nowhere else, its laws are illustrations.\n")
-    with _Bar(where) as bar:
-        scenario = Scenario(new_stage(folder), chosen, Progress(where.step, bar.moved))
+    with _Bar(where) as bar, ended_by_signals():
+        stage, progress = new_stage(folder), Progress(where.step, bar.moved)
+        scenario = Scenario(stage, chosen, progress, Clustered(stage, progress.say) if kafka else None)
         try:
             outcome = asyncio.run(scenario.run(keep=keep))
         except BaseException:
@@ -51,9 +55,11 @@ def demo(
             raise
     kept = state is not None or keep
     if where.as_json:
-        where.json({name: value for name, value in asdict(outcome).items() if name not in _FOR_PEOPLE})
+        where.json(outcome.figures())
     else:
-        running = report.Running(scenario.addresses(), scenario.process_ids()) if keep else None
+        running = (
+            report.Running(scenario.addresses(), scenario.process_ids(), scenario.exchange.kafka) if keep else None
+        )
         report.show(outcome, folder if kept else None, running)
     if not kept:
         shutil.rmtree(folder)

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -75,13 +77,49 @@ class Service:
         return self._process.pid
 
 
+@asynccontextmanager
+async def ending(process: Process) -> AsyncIterator[None]:
+    """Let no process outlive the block that waits for it."""
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let the end of a terminal, and a polite kill, be what Ctrl-C is: an end that ends the children first."""
+    # Who is ignored already (nohup) stays so.
+    heard = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for number in heard:
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Hear no further interrupt while what has begun to end is ended."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 async def command(arguments: Sequence[str], *, log: Path) -> bytes:
     """Run one command of Valise to its end and return what it printed; raise `DemoError`."""
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *_COMMAND, *arguments, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, env=dict(os.environ)
         )
-        output, _ = await process.communicate()
+        async with ending(process):
+            output, _ = await process.communicate()
     if process.returncode != 0:
         raise DemoError(f"`valise {' '.join(arguments[:2])}` ended with {process.returncode}.", hint=f"See {log}.")
     return output

@@ -13,16 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.cli.terminal import clean
-from adapters.demo.scenario import Outcome
+from adapters.demo.outcome import Outcome
 from schemas.notice import parse_notice, summary
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What goes on running: addresses by name, and process ids."""
+    """What goes on running: addresses by name, process ids, and the folder of Kafka's nodes."""
 
     addresses: Mapping[str, str]
     process_ids: Sequence[int]
+    kafka: Path | None = None
 
 
 def show(outcome: Outcome, folder: Path | None, running: Running | None) -> None:
@@ -64,16 +65,28 @@ def _table(outcome: Outcome) -> Table:
         text.append(f"{denied['state'].upper()} ", style="bold red")
         text.append(f"by {denied['article']}: {denied['reason']}")
         table.add_row("Denied", text)
-    table.add_row("Broker killed", f"{outcome.broker_restarts} × SIGKILL, nothing lost, nothing delivered twice")
-    table.add_row(
-        "Ledger", _verdict(f"{outcome.ledger_size} leaves, root and open statements verified", outcome.ledger_sound)
-    )
+    for name, said in _killed(outcome):
+        table.add_row(name, said)
+    shared = outcome.kafka_nodes > 0
+    leaves = f"{outcome.ledger_size} leaves{', the same at both brokers' if shared else ''}"
+    table.add_row("Ledger", _verdict(f"{leaves}; root and open statements verified", outcome.ledger_sound))
     table.add_row("Evidence", _verdict("one notice's file checked offline", outcome.evidence_sound))
-    megabytes = outcome.searched_bytes / 1e6
-    hits = f"{outcome.marker_hits} hits in {megabytes:.1f} MB that the broker wrote, logged and measured"
+    who = "brokers and nodes" if shared else "the broker"
+    hits = f"{outcome.marker_hits} hits in {outcome.searched_bytes / 1e6:.1f} MB that {who} wrote, logged and measured"
     table.add_row("Marker of a notice", _verdict(hits, outcome.marker_hits == 0))
     table.add_row("Time", f"{outcome.seconds:.1f} s")
     return table
+
+
+def _killed(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    if not outcome.kafka_nodes:
+        yield "Broker killed", f"{outcome.broker_restarts} × SIGKILL, nothing lost, nothing delivered twice"
+        return
+    brokers = f"{outcome.broker_restarts} of {outcome.instances} brokers"
+    nodes = f"{outcome.nodes_killed} of {outcome.kafka_nodes} nodes of Kafka"
+    yield "Killed", f"{brokers} and {nodes}, by SIGKILL; nothing lost, nothing delivered twice"
+    after = " and ".join(f"{seconds:.1f} s" for seconds in outcome.published_after_kill_seconds)
+    yield "", f"A notice posted right after was in the log within {after}."
 
 
 def _sample(outcome: Outcome) -> Text:
@@ -102,16 +115,25 @@ def _next(outcome: Outcome, folder: Path | None, running: Running | None) -> Ite
             f"{_program()} inbox list --gateway {gateway} --token-file {quote(f'{folder}/token-tj-focal-point')}",
             "what the focal point of Tajikistan has received",
         )
-        yield f"curl -s {running.addresses['broker']}/v1/log/checkpoint", "the newest signed checkpoint of the log"
+        first = next(iter(running.addresses.values()))
+        yield f"curl -s {first}/v1/log/checkpoint", "the newest signed checkpoint of the log"
     else:
-        yield "make demo ARGS=--keep", "leave it running, and look inside"
-        yield "make demo ARGS='--data FILE.csv --rows 2000'", "your own file with the same columns"
+        make = "make demo-kafka" if outcome.kafka_nodes else "make demo"
+        yield f"{make} ARGS=--keep", "leave it running, and look inside"
+        yield f"{make} ARGS='--data FILE.csv --rows 2000'", "your own file with the same columns"
     if folder is not None:
         yield (
             f'{_program()} audit check {quote(outcome.evidence_file)} --root-fingerprint "{outcome.fingerprint}"',
             "the evidence for one notice, offline",
         )
     if running is not None:
-        yield f"kill {' '.join(map(str, running.process_ids))}", "end it"
+        yield (
+            f"kill {' '.join(map(str, running.process_ids))}",
+            "end brokers and gateways" if running.kafka else "end it",
+        )
+        if running.kafka is not None:
+            yield f"deploy/kafka/dev.py down --remove --dir {quote(str(running.kafka))}", "then Kafka"
+    elif not outcome.kafka_nodes:
+        yield "make demo-kafka", "two brokers over three nodes of Kafka, one of each killed (Java 17 and Maven)"
     yield "less README.md", "a first notice with curl, and how to check it"
     yield "less schemas/spec/README.md", "the formats, for whoever implements them"

@@ -1,8 +1,11 @@
 """Look for a marker in everything that a broker wrote: as it is, and in the encodings that could hide it."""
 
 import base64
+import errno
+import os
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -54,9 +57,27 @@ def _hits_in_file(path: Path, traces: tuple[bytes, ...]) -> tuple[int, int]:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            yield block
+    """Read what was written of a file: of a hole, such as Kafka's indexes are made of, one byte stands for all."""
+    with path.open("rb", buffering=0) as file:
+        end = 0
+        while (begin := _seek(file, end, os.SEEK_DATA)) is not None:
+            if begin > end:
+                yield b"\0"
+            end = _seek(file, begin, os.SEEK_HOLE) or begin
+            file.seek(begin)
+            while begin < end and (block := file.read(min(_BLOCK, end - begin))):
+                begin += len(block)
+                yield block
+
+
+def _seek(file: FileIO, offset: int, what: int) -> int | None:
+    """Find where data or a hole begins, None where nothing follows."""
+    try:
+        return os.lseek(file.fileno(), offset, what)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
 
 
 def new_marker(random: bytes) -> str:

@@ -38,6 +38,11 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     for name, function, says in (
         ("up", _up, "make it if there is none, start it, wait until it serves, print where"),
+        (
+            "hold",
+            _hold,
+            "as up, and end it once standard input ends, with all that it was; a line `keep` lets it run on",
+        ),
         ("down", _down, "end it in good order; the data stay"),
         ("status", _status, "say which nodes run and serve"),
         ("kill", _kill, "end one node with SIGKILL"),
@@ -48,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=says, description=says)
         verb.set_defaults(run=function)
         verb.add_argument("--dir", type=Path, default=software.BUILD / "dev", help="where it lies (%(default)s)")
-        if name == "up":
+        if name in {"up", "hold"}:
             verb.add_argument("--nodes", type=int, choices=(1, 3), help="how many (1, or as many as there are)")
             verb.add_argument("--security", choices=cluster.SECURITIES, help="of all listeners (none, or as it is)")
             verb.add_argument("--host", default="127.0.0.1", help="the address of this machine to listen at")
@@ -78,6 +83,21 @@ def _up(options: argparse.Namespace) -> int:
         kafka.kill_all()
         raise
     print(kafka.bootstrap)
+    return 0
+
+
+def _hold(options: argparse.Namespace) -> int:
+    """Serve as long as whoever started this lives, however it ends: it holds the other end of a pipe."""
+    said = ""
+    try:
+        _up(options)
+        sys.stdout.flush()
+        said = sys.stdin.readline()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if said.strip() != "keep" and (options.dir / "cluster.json").exists():
+            Cluster(options.dir).kill_all()
     return 0
 
 

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 from adapters.demo.ceremony import new_stage
+from adapters.demo.outcome import Progress
 from adapters.demo.rows import choose
-from adapters.demo.scenario import SENDER, Progress, Scenario
+from adapters.demo.scenario import SENDER, Scenario
 from schemas.ids import ParticipantId, Pattern
 from schemas.statement import SubscriptionBody
 from tests.faults.deployment import BrokerService, GatewayService, ask, closing, until
