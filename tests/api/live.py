@@ -228,7 +228,7 @@ class LiveGateway(Live):
 
 @contextmanager
 def live_gateway(world: World, folder, *people):
-    """Serve a broker, and a gateway of some participants that knows the network."""
+    """Serve a broker, and a gateway of some participants that knows the network; nobody waits for arrivals."""
     loop = Loop()
     (folder / "broker").mkdir()
     try:
@@ -237,6 +237,7 @@ def live_gateway(world: World, folder, *people):
             wire = gateway_world.Wire(broker.app)
             with loop.entered(gateway_world.running(place, wire)) as gateway:
                 loop.run(gateway_world.known(gateway))
+                loop.run(_called(gateway.release))
                 stored = Tokens(place.path)
                 tokens = {who: stored.new(world.people[who].id, "system")[1] for who in people}
                 app = Edge(gateway_api.create_api(gateway, stored), Telemetry())

@@ -34,6 +34,7 @@ TABLE = {
     "correctNotice": served(202, 409, 409),
     "recallNotice": served(202, 409, 409),
     "listInbox": served(200, 200, 200),
+    "streamInbox": served(200, 200, 200),
     "getInboxItem": served(404, 200, 404),
     "acknowledgeNotice": served(404, 200, 404),
     "acknowledgeNotices": served(200, 200, 200),

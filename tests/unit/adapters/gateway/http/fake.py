@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from adapters.gateway.arrivals import Arrivals, InboxWatch
 from adapters.gateway.request import CorrectionRequest, LabelRequest, NoticeRequest, RecallRequest
 from adapters.gateway.status import (
     Addressee,
@@ -123,6 +124,7 @@ class FakeService:
         self.participants = tuple(participants)
         self.sent: dict[NoticeId, NoticeStatus] = {}
         self.arrived: dict[NoticeId, InboxItem] = {}
+        self.arrivals = Arrivals()
         self.patterns: dict[ParticipantId, dict[Pattern, LedgerIndex | None]] = {}
         self.keys: dict[tuple[ParticipantId, str], NoticeId] = {}
         self.outcome = State.PUBLISHED
@@ -290,7 +292,11 @@ class FakeService:
             acknowledged_at=None,
             acknowledgement=None,
         )
+        self.arrivals.tell(participant)
         return name
+
+    def watch_inbox(self, participant: ParticipantId) -> InboxWatch:
+        return self.arrivals.watch(participant)
 
     async def inbox(
         self, participant: ParticipantId, *, after: int, limit: int, unacknowledged: bool
