@@ -408,6 +408,7 @@ class Serving:
                 "participants": len(trust.parties),
                 "revoked_keys": len(trust.revoked),
                 "queue": self._sequencer.backlog,
+                "streams": 0 if self._streams is None else len(self._streams),
                 "ready": int(not self.readiness()),
             },
             counters={"skipped_records": self._sequencer.skipped},
