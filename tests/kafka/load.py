@@ -144,7 +144,8 @@ def assert_one_tree(world, instances, load, folder: Path):
     try:
         until(lambda: not ledger.behind)
         view.catch_up(ledger)
-        assert fsck(ledger, now_ms=time.time_ns() // 1_000_000, view=view).findings == ()
+        findings = fsck(ledger, now_ms=time.time_ns() // 1_000_000, view=view).findings
+        assert findings == (), findings
         for signed in load.envelopes:
             receipt = verify_receipt(load.receipts[signed.statement.notice_id], log.receipt_kid, log.receipt_public)
             assert receipt.leaf.digest == statement_leaf(signed.statement_bytes, signed.proof_bytes)
