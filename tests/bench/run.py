@@ -64,6 +64,14 @@ def ledger():
     return json.loads(file.read_text())
 
 
+def streaming():
+    """Run the bench of live streams."""
+    from tests.bench.streaming import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        return run(Path(folder))
+
+
 def importing():
     """Run the gateway's import bench."""
     from tests.bench.importing import run
@@ -71,7 +79,7 @@ def importing():
     return run()
 
 
-BENCHES = {"publishing": publishing, "growth": growth, "importing": importing, "ledger": ledger}
+BENCHES = {"publishing": publishing, "streaming": streaming, "growth": growth, "importing": importing, "ledger": ledger}
 
 
 def main():
