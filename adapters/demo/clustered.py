@@ -27,6 +27,8 @@ _SHARED: Final = ("keys", "broker-public.json")
 class Clustered(Exchange):
     """Two instances, of which the first signs; it is the second that is killed, while gateways are at it."""
 
+    who = "brokers and nodes"
+
     def __init__(self, stage: Stage, say: Say) -> None:
         super().__init__(stage, say, [Broker(stage, "broker-1", _FIRST), Broker(stage, "broker-2", _SECOND)])
         self.nodes = Nodes(stage.folder / "kafka", NODES, stage.logs / "kafka.log", say)

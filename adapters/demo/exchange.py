@@ -62,7 +62,9 @@ class Broker(Service):
 
 
 class Exchange(ABC):
-    """What stands between the gateways. `brokers` listen once `start` has returned."""
+    """What stands between the gateways. `brokers` listen once `start` has returned; `who` is what people call it."""
+
+    who = "the broker"
 
     def __init__(self, stage: Stage, say: Say, brokers: Sequence[Broker]) -> None:
         self.brokers: Final = tuple(brokers)

@@ -85,8 +85,8 @@ def _killed(outcome: Outcome) -> Iterator[tuple[str, str]]:
     brokers = f"{outcome.broker_restarts} of {outcome.instances} brokers"
     nodes = f"{outcome.nodes_killed} of {outcome.kafka_nodes} nodes of Kafka"
     yield "Killed", f"{brokers} and {nodes}, by SIGKILL; nothing lost, nothing delivered twice"
-    after = " and ".join(f"{seconds:.1f} s" for seconds in outcome.published_after_kill_seconds)
-    yield "", f"A notice posted right after was in the log within {after}."
+    broker, node = outcome.published_after_kill_seconds
+    yield "", f"A notice posted right after was in the log within {broker:.1f} s (broker) and {node:.1f} s (node)."
 
 
 def _sample(outcome: Outcome) -> Text:
@@ -115,6 +115,8 @@ def _next(outcome: Outcome, folder: Path | None, running: Running | None) -> Ite
             f"{_program()} inbox list --gateway {gateway} --token-file {quote(f'{folder}/token-tj-focal-point')}",
             "what the focal point of Tajikistan has received",
         )
+        if running.kafka is not None:
+            yield f"deploy/kafka/dev.py kill 2 --dir {quote(str(running.kafka))}", "another node; `start 2`, `status`"
         first = next(iter(running.addresses.values()))
         yield f"curl -s {first}/v1/log/checkpoint", "the newest signed checkpoint of the log"
     else:

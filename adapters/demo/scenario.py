@@ -52,7 +52,7 @@ class Scenario:
             await self._readers.settle()
             say("Audit: every leaf is hashed again, every open statement demanded, the root compared")
             await proving.verify(self.stage, self.exchange, self.outcome)
-            say("Search: everything that the broker wrote, for a marker that stood in a notice")
+            say(f"Search: everything that {self.exchange.who} wrote, for a marker that stood in a notice")
             await self._readers.has_read("tj/focal-point", marker)
             await proving.look_for(marker, self.exchange, self.outcome)
         self.outcome.seconds = round(time.monotonic() - begun, 2)

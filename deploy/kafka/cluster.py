@@ -10,6 +10,7 @@ allowed besides. What this is not: a production set-up. That is `production/`.
 import contextlib
 import dataclasses
 import json
+import os
 import random
 import secrets
 import shutil
@@ -268,7 +269,13 @@ class Cluster:
             file.write_text("".join(f"{name}={value}\n" for name, value in values.items()), encoding="utf-8")
             command = software.command("kafka.tools.StorageTool", *how, "--config", str(file))
             running.append(spawn(command, node.folder / "format.log"))
-        codes = [wait(pid) for pid in running]
+        try:
+            codes = [wait(pid) for pid in running]
+        except KeyboardInterrupt:
+            for pid in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            raise
         for node, code in zip(self.nodes, codes, strict=True):
             if code != 0:
                 said = last_lines((node.folder / "format.log").read_text(encoding="utf-8"))
