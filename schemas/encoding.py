@@ -11,6 +11,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NewType, TypeVar
 
 import orjson
@@ -123,6 +124,7 @@ def to_seconds(time: Time) -> int:
     return int(datetime.fromisoformat(time).timestamp())
 
 
+@lru_cache(maxsize=256)  # now and what lies a fixed time from it are asked for over and over
 def from_seconds(seconds: int) -> Time:
     """Return the time of some Unix seconds; years beyond 0001…9999 are clamped to the nearest end."""
     try:
