@@ -24,6 +24,7 @@ from adapters.gateway.store import Store, Transaction
 from schemas import ids
 from schemas.ids import NoticeId, ParticipantId
 from schemas.notice import Notice
+from schemas.rules.vocabulary import Vocabulary, vocabulary
 
 CHUNK: Final = 500
 _LABEL: Final = LabelRequest()
@@ -103,21 +104,21 @@ def _drafted(
         batch = list(islice(rows, CHUNK - len(drafted)))
         if not batch:
             break
-        at = now_ms()
+        at, known = now_ms(), vocabulary()
         for row in batch:
             count.read += 1
             if isinstance(row, Refused):
                 count.refused.append(Row(row.number, row.column, row.reason, row.cell))
             else:
-                drafted.append(_Drafted(row.number, tuple(_parts(row.notices, defaults, at))))
+                drafted.append(_Drafted(row.number, tuple(_parts(row.notices, defaults, known, at))))
     return drafted
 
 
 def _parts(
-    notices: Iterable[tuple[str, ids.Topic, Notice]], defaults: LabelDefaults, at: int
+    notices: Iterable[tuple[str, ids.Topic, Notice]], defaults: LabelDefaults, known: Vocabulary, at: int
 ) -> Iterator[tuple[str, NoticeId, Draft]]:
     for kind, topic, notice in notices:
-        label = labels.complete(_LABEL, notice, defaults)
+        label = labels.complete(_LABEL, notice, defaults, known)
         yield kind, ids.new_notice_id(at), drafting.issue_read(notice, topic, label, defaults, at=at)
 
 

@@ -32,8 +32,11 @@ class LabelDefaults:
     days: int = 90
 
 
-def complete(request: LabelRequest, notice: Notice, defaults: LabelDefaults) -> Label:
-    """Return the complete label of a notice; raise `FormError` with a pointer into the request."""
+def complete(request: LabelRequest, notice: Notice, defaults: LabelDefaults, known: Vocabulary | None = None) -> Label:
+    """Return the complete label of a notice; raise `FormError` with a pointer into the request.
+
+    `known` spares putting the vocabulary together where there are many notices.
+    """
     label = Label(
         kind=Code(notice.kind),
         handling=_handling(defaults.handling if request.handling is None else request.handling),
@@ -48,13 +51,13 @@ def complete(request: LabelRequest, notice: Notice, defaults: LabelDefaults) -> 
         reply_due=request.reply_due,
         conditions=_conditions(request.conditions),
     )
-    check(label)
+    check(label, vocabulary() if known is None else known)
     return label
 
 
-def check(label: Label) -> None:
+def check(label: Label, known: Vocabulary) -> None:
     """Refuse codes that no list knows; raise `FormError`."""
-    for pointer, codes, allowed in _members(label, vocabulary()):
+    for pointer, codes, allowed in _members(label, known):
         if not set(codes) <= set(allowed):
             raise FormError(f"Must be one of: {', '.join(sorted(allowed))}.", pointer=f"/label/{pointer}")
 
