@@ -140,16 +140,6 @@ def whole(parts: Parts, inclusion: bytes, checkpoint: bytes) -> bytes:
     return b"".join((*parts, inclusion, b',"checkpoint":"', checkpoint, b'"}}'))
 
 
-def deliver(
-    record: Record, body: bytes, inclusion: Inclusion, recipient: ParticipantId, kids: Collection[Kid], trust: Trust
-) -> bytes | Withheld | None:
-    """Return the delivery of one notice for one recipient, `Withheld`, or None where no stanza is for its keys."""
-    made = deliver_parts(SharedNotice(record, body), recipient, kids, trust)
-    if made is None or isinstance(made, Withheld):
-        return made
-    return whole(made, inclusion_part(inclusion), b64encode(inclusion.checkpoint).encode())
-
-
 def deliver_parts(
     notice: SharedNotice, recipient: ParticipantId, kids: Collection[Kid], trust: Trust
 ) -> Parts | Withheld | None:

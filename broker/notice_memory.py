@@ -14,7 +14,7 @@ from broker.view.store import ViewReader
 from schemas.delivery import Inclusion
 
 MOST_BYTES: Final = 32 << 20
-"""Bytes of bodies that are kept; in memory a notice takes up to three times as much."""
+"""Bytes of bodies that are kept; in memory a notice takes up to twice as much."""
 
 SECONDS: Final = 15.0
 """How long a notice is kept; `prune` is called as often."""

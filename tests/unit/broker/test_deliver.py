@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.deliver import Withheld, deliver, may_receive, page_bytes
+from broker.deliver import SharedNotice, Withheld, deliver_parts, inclusion_part, may_receive, page_bytes, whole
 from keys.directory import edit
 from keys.envelope import open_notice
 from keys.errors import VerificationError
 from schemas.delivery import Delivery, Inclusion
-from schemas.encoding import b64decode
+from schemas.encoding import b64decode, b64encode
 from schemas.ids import Code, Role
 from tests.carrying import Carrier
 from tests.formed import compact, unb64
@@ -52,6 +52,14 @@ def published(world, to, **changes):
         unb64(said["checkpoint"]),
     )
     return signed, outcome, carrier, inclusion
+
+
+def deliver(record, body, inclusion, recipient, kids, trust):
+    """Return one delivery as a page has it."""
+    made = deliver_parts(SharedNotice(record, body), recipient, kids, trust)
+    if not isinstance(made, tuple):
+        return made
+    return whole(made, inclusion_part(inclusion), b64encode(inclusion.checkpoint).encode())
 
 
 def kids(world, who):
