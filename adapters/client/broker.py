@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final, Self
 from urllib.parse import quote
+from weakref import WeakSet
 
 import orjson
 from yarl import URL
@@ -81,6 +82,7 @@ class BrokerClient:
         self._addresses = Addresses(base)
         self._seconds = seconds
         self._transport = transport or HttpTransport(tls=tls, connections=connections)
+        self._streams: WeakSet[FeedStream] = WeakSet()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -92,8 +94,12 @@ class BrokerClient:
         return self._addresses.current
 
     def turn(self) -> None:
-        """Use the next address, where there are several: what the one in use answers is old."""
-        self._addresses.leave(self.address)
+        """Use the next address, where there are several, and end the streams: what the one in use answers is old."""
+        left = self.address
+        self._addresses.leave(left)
+        if self.address != left:
+            for stream in tuple(self._streams):
+                stream.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,7 +165,8 @@ class BrokerClient:
                 failure = error
             else:
                 if not isinstance(opened, Answer):
-                    return _stream(opened, after)
+                    self._streams.add(stream := _stream(opened, after))
+                    return stream
                 if opened.status in _NO_STREAM:
                     raise NoStreamError("The broker does not stream feeds.")
                 failure = _failure(opened.status, opened.headers, _problem(opened.headers, opened.body))
