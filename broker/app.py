@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from broker.checkpoints import CheckpointSource, OwnCheckpoints, PublishedCheckpoints, TakenCheckpoints
+from broker.checkpoints import CheckpointSource, OwnCheckpoints, PublishedCheckpoints, TakenCheckpoints, demand_signed
 from broker.clock import Clock, SystemClock
 from broker.housekeeping import Housekeeping, directory_files, directory_object
 from broker.init import KEYS, LEDGER, BrokerKeys, BrokerPublic, demand_own_log, public_of, repository_of
@@ -104,6 +104,7 @@ def _compose_shared(
     view = View(folder / VIEW, public.origin)
     opened.callback(view.close)
     view.catch_up(ledger, _progress())
+    demand_signed(ledger, view, ledger, public.log.keys)
     checkpoints: CheckpointSource = TakenCheckpoints(ledger, public.log.keys)
     if settings.kafka.signer:
         if others := ledger.signers():

@@ -11,10 +11,14 @@ from typing import Final, Protocol
 
 from broker.ledger.port import Ledger, LedgerUnavailableError, Shared
 from broker.ledger.signer import CheckpointSigner, SignerError
+from broker.view.store import View
 from keys.log.note import LogKeys, VerifiedCheckpoint, verify_checkpoint
 
 CONFIRM_S: Final = 1.0
 """Seconds for which the store's word holds that everything was read."""
+
+BEGIN_S: Final = 10.0
+"""Seconds within which a ledger must be found to have what was signed."""
 
 Roots = Callable[[int], bytes]
 """Gives the root of the first so many leaves of the instance's own tree."""
@@ -151,6 +155,23 @@ class TakenCheckpoints:
         self._waiting = None
         self._taken = (found.size, found.at)
         return SignedTree(found.note, found.size)
+
+
+def demand_signed(ledger: Ledger, view: View, shared: Shared, keys: LogKeys, *, within: float = BEGIN_S) -> None:
+    """Demand that the ledger has as much as an instance has signed, as far as that is known; raise `SignerError`.
+
+    Whoever starts with nothing of its own on a ledger from an old backup would otherwise publish into it. A node that stood
+    still may say what was: it is asked for some seconds. Raises `LedgerUnavailableError`.
+    """
+    told = shared.told()
+    if told is None:
+        return
+    signed, end = verify_checkpoint(told.note, keys), time.monotonic() + within
+    while view.size < signed.size and time.monotonic() < end:
+        time.sleep(within / 20)
+        ledger.refresh()
+        view.keep_up()
+    _compare(signed, view.size, view.root)
 
 
 def _compare(found: VerifiedCheckpoint, size: int, root: Roots) -> None:

@@ -131,7 +131,7 @@ class Follower:
         self._ends = await self._end(self._bodies)
         self._free = end
         if self._begins:
-            self._found_short("its beginning")
+            self._found_short("beginning")
         while not self.short and not self._reaches(end):
             await asyncio.sleep(CONFIRM_S / CONFIRM_ASKS)
             end = (await self._end((LEDGER,)))[LEDGER]
@@ -253,7 +253,7 @@ class Follower:
         except Error:
             record = None
         if record != held[0][1]:
-            self._found_short("another record at its end")
+            self._found_short("last-record")
 
     @property
     def suspicious(self) -> bool:
@@ -277,7 +277,7 @@ class Follower:
         self._suspected.append(time.monotonic())
         lasted = self._suspected[-1] - self._suspected[0]
         if lasted >= CONFIRM_S and len(self._suspected) >= CONFIRM_ASKS:
-            self._found_short("its end")
+            self._found_short("end")
 
     def _found_short(self, how: str) -> None:
         if not self.short:
@@ -437,7 +437,7 @@ class Follower:
         if not self._reaches(ends[LEDGER]) or self.short:
             raise LedgerUnavailableError("The ledger's topic is not, or not all of, what was read of it.")
         async with self._moved:
-            while not self._is_past(ends):
+            while not self._is_past(ends) and not self.short:
                 await self._moved.wait()
 
 

@@ -242,6 +242,13 @@ class Mirror(_MirrorReads):
         with explained():
             return self._db.execute(query, (before_ms,)).fetchall()
 
+    def erased_topics(self) -> list[str]:
+        """Return the topics in which something was erased."""
+        with explained():
+            return [
+                row[0] for row in self._db.execute("SELECT DISTINCT topic FROM bodies WHERE gone AND topic NOTNULL")
+            ]
+
     def reader(self) -> "MirrorReader":
         """Return a reader for another thread."""
         return MirrorReader(self._path, self.origin)

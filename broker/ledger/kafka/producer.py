@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RequestTimedOutError
 
 from broker.ledger.kafka.connection import Connection
+from broker.ledger.port import LedgerUnavailableError
 
 STOP_S: Final = 5.0
 _HARMLESS: Final = (TimeoutError, KafkaTimeoutError, RequestTimedOutError, MessageSizeTooLargeError)
@@ -123,3 +124,10 @@ def _outcome(one: "asyncio.Future[Any]") -> Sent | Exception:
         return error if isinstance(error, Exception) else RuntimeError(type(error).__name__)
     metadata = one.result()
     return Sent(metadata.offset, metadata.timestamp)
+
+
+def demand_all(found: Sequence[Sent | Exception]) -> None:
+    """Demand that all was acknowledged; raise `LedgerUnavailableError`."""
+    for one in found:
+        if not isinstance(one, Sent):
+            raise LedgerUnavailableError(f"The cluster did not acknowledge it ({type(one).__name__}).")

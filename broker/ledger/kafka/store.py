@@ -17,15 +17,23 @@ from typing import Final, Protocol, TypeVar
 import structlog
 import uvloop
 
-from broker.ledger.kafka.admin import prepare, recheck
+from broker.ledger.kafka.admin import prepare
+from broker.ledger.kafka.care import Care
 from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.follower import Follower
 from broker.ledger.kafka.frames import FrameKeys
 from broker.ledger.kafka.loggers import bound_loggers
 from broker.ledger.kafka.mirror import Batch, Mirror, MirrorReader, ReadBody, ReadDecision, ReadObject, ReadRecord
 from broker.ledger.kafka.payloads import CHECKPOINT, INSTANCE, Heartbeat, encode_checkpoint, encode_record
-from broker.ledger.kafka.producer import Producer, Sending, Sent
-from broker.ledger.kafka.topics import CHECKPOINTS, CLEANED_HOURS, CLOSING_KEY, DECISIONS, LEDGER, OBJECTS, body_topic
+from broker.ledger.kafka.producer import Producer, Sending, Sent, demand_all
+from broker.ledger.kafka.topics import (
+    CHECKPOINTS,
+    DECISIONS,
+    LEDGER,
+    OBJECTS,
+    Finding,
+    body_topic,
+)
 from broker.ledger.port import (
     Append,
     Condition,
@@ -36,7 +44,6 @@ from broker.ledger.port import (
 )
 from broker.ledger.stanzas import stanza_kids
 from keys.digests import sha256, statement_digest
-from schemas.errors import Error
 from schemas.ids import Kid, Origin
 from schemas.record import Record
 from schemas.statement import Statement
@@ -101,7 +108,7 @@ class KafkaLedger:
     """Implements `Ledger` and `Shared` for one thread, the ledger thread; `reader` is for others.
 
     Ownership: `_reads` and `_put` are the ledger thread's; `_mirror` is written under its lock; what is `Follower`'s or `Producer`'s
-    belongs to the loop of `_thread`. `confirmed`, `skew_ms`, `findings` are written by that thread and read by anybody.
+    belongs to the loop of `_thread`. `confirmed`, `skew_ms` are written by that thread and read by anybody.
     """
 
     def __init__(self, folder: Path, origin: Origin, place: Place) -> None:
@@ -119,10 +126,8 @@ class KafkaLedger:
         self._wake: Callable[[], None] = lambda: None
         self.confirmed = 0.0
         self.skew_ms = 0
-        self.findings: tuple[str, ...] = ()
         self.broken = False
         self._size = 0
-        self._closing: set[str] = set()
         self._put: dict[str, bytes] = {}  # digests of own objects that have not come by their topic
         self._telling: Future[list[Sent | Exception]] | None = None
         self._loop = uvloop.new_event_loop()
@@ -130,6 +135,7 @@ class KafkaLedger:
         self._tasks: list[asyncio.Task[None]] = []
         self._follower: Follower | None = None
         self._producer: Producer | None = None
+        self._care: Care | None = None
         self._thread.start()
         try:
             self._do(self._start(), START_S)
@@ -143,6 +149,15 @@ class KafkaLedger:
         # Once something was read, a topic that is missing was deleted: it must not come back empty.
         bodies = await prepare(place.connection, place.replication, create=place.create and self._mirror.untouched)
         self._producer = Producer(place.connection)
+        self._care = Care(
+            place.connection,
+            place.replication,
+            self._mirror,
+            self._producer,
+            every=place.recheck_s,
+            alone_s=place.alone_s,
+            cluster_ms=self._cluster_ms,
+        )
         self._follower = Follower(
             place.connection, place.keys, self._mirror, bodies, name=place.name, news=self._tell_news
         )
@@ -151,12 +166,15 @@ class KafkaLedger:
         self._tasks = [
             *self._follower.tasks(),
             asyncio.create_task(self._beat_on(), name="beat"),
-            asyncio.create_task(self._check_on(), name="recheck"),
+            asyncio.create_task(self._care.look_on(self._may_clean, self._refresh_soon), name="care"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._ended)
-        if not self._follower.short:
+        try:
             await self._follower.refresh()
+        except LedgerUnavailableError:
+            if not self._follower.short:  # then what is here is served, and `troubles` says so
+                raise
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Note that a task ended by an error that nobody foresaw: the instance must not look as if it read on."""
@@ -281,7 +299,7 @@ class KafkaLedger:
             for one in moved
             if one.body is not None
         ]
-        _demand_all(self._do(producer.send(bodies, ANSWER_S), ANSWER_S + STOP_S))
+        demand_all(self._do(producer.send(bodies, ANSWER_S), ANSWER_S + STOP_S))
         with self._mirror.lock:
             self._mirror.forget(
                 (one.record.body_digest, one.record.leaf.received_at, one.holders)
@@ -312,9 +330,9 @@ class KafkaLedger:
             producer.send(bodies, BODIES_S if len(bodies) > 1 else ANSWER_S),
             producer.send([*objects, *decisions], ANSWER_S),
         )
-        _demand_all(others)
+        demand_all(others)
         if bodies and not any(isinstance(one, Sent) for one in parts):
-            _demand_all(parts)
+            demand_all(parts)
         outcomes = iter(parts)
         kept = [entry.body is None or isinstance(next(outcomes), Sent) for entry in append.entries]
         return kept, [one.offset for one in others if isinstance(one, Sent)]
@@ -344,7 +362,7 @@ class KafkaLedger:
                 if in_order:
                     again = list(range(again[0], len(records)))
                 resent = self._do(producer.send([records[number] for number in again], ANSWER_S), ANSWER_S + STOP_S)
-                _demand_all(resent)
+                demand_all(resent)
                 for number, one in zip(again, resent, strict=True):
                     places[number] = one.offset if isinstance(one, Sent) else None
         return [place for place in places if place is not None]  # all of them, or it has raised
@@ -422,8 +440,9 @@ class KafkaLedger:
     def _bury(self, found: Sequence[tuple[str, bytes]]) -> None:
         _, producer = self._parts()
         tombs = [Sending(topic, key, None) for topic, key in found]
-        _demand_all(self._do(producer.send(tombs, ANSWER_S), ANSWER_S + STOP_S))
-        self._closing |= {topic for topic, _ in found}
+        demand_all(self._do(producer.send(tombs, ANSWER_S), ANSWER_S + STOP_S))
+        if self._care is not None:
+            self._care.erased_in([topic for topic, _ in found])
 
     # Instances
 
@@ -441,7 +460,7 @@ class KafkaLedger:
         sending = self._framed(CHECKPOINTS, CHECKPOINT, encode_checkpoint(self._place.name, note))
         self._telling = asyncio.run_coroutine_threadsafe(producer.send([sending], ANSWER_S), self._loop)
         if before is not None and before.done():
-            _demand_all(before.result())
+            demand_all(before.result())
 
     def told(self) -> Told | None:
         """Return the newest checkpoint that was published."""
@@ -468,7 +487,7 @@ class KafkaLedger:
         key = INSTANCE + self._place.name.encode()
         beat = Heartbeat(now_ms, self._place.signer, self._size)
         (sent,) = await producer.send([self._framed(CHECKPOINTS, key, beat.encode())], within)
-        _demand_all([sent])
+        demand_all([sent])
         assert isinstance(sent, Sent)
         self.confirmed = time.monotonic()
         self.skew_ms = sent.at - now_ms
@@ -483,45 +502,12 @@ class KafkaLedger:
             except LedgerUnavailableError:
                 log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
 
-    async def _check_on(self) -> None:
-        """Look now and then at what administrators may have changed, and at bodies that no record names."""
-        every, rounds = self._place.recheck_s, 0
-        while True:
-            await asyncio.sleep(every)
-            rounds += 1
-            found = await recheck(self._place.connection, self._place.replication)
-            if found is not None:
-                self._judge(tuple(map(str, found)))
-            if self._place.signer and not self.troubles():
-                try:
-                    await self._clean(closing=rounds * every % (CLEANED_HOURS * 3600) < every)
-                except Error as error:
-                    log.warning("bodies.not_cleaned", problem=error.code)
+    def _may_clean(self) -> bool:
+        return self._place.signer and not self.troubles()
 
-    def _judge(self, findings: tuple[str, ...]) -> None:
-        for one in findings:
-            if one not in self.findings:
-                log.error("store.unsafe", finding=one)
-        if self.findings and not findings:
-            log.info("store.safe")
-        self.findings = findings
-
-    async def _clean(self, *, closing: bool) -> None:
-        follower, producer = self._parts()
-        # After a long pause bodies may have been read before the records that name them.
-        await _within(follower.refresh(), ANSWER_S)
-        with self._mirror.lock:
-            alone = self._mirror.alone(self._cluster_ms() - int(self._place.alone_s * 1000))
-        tombs = [Sending(topic, key, None) for _, topic, key in alone]
-        topics = self._closing | {topic for _, topic, _ in alone}
-        if closing:
-            tombs += [Sending(topic, CLOSING_KEY, None) for topic in sorted(topics)]
-        _demand_all(await producer.send(tombs, ANSWER_S))
-        self._closing = set() if closing else topics
-        if alone:
-            with self._mirror.lock:
-                self._mirror.erase([digest for digest, _, _ in alone])
-            log.info("bodies.without_record", erased=len(alone))
+    def _refresh_soon(self) -> "asyncio.Future[None]":
+        follower, _ = self._parts()
+        return asyncio.ensure_future(_within(follower.refresh(), ANSWER_S))
 
     # Health
 
@@ -529,6 +515,11 @@ class KafkaLedger:
     def behind(self) -> bool:
         """Say whether bodies of before the start are still being read."""
         return self._follower is None or self._follower.behind
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what is unsafe about topics and nodes by now."""
+        return () if self._care is None else self._care.findings
 
     @property
     def stale(self) -> bool:
@@ -591,13 +582,6 @@ class KafkaLedger:
             await self._follower.stop()
         if self._producer is not None:
             await self._producer.stop()
-
-
-def _demand_all(found: Sequence[Sent | Exception]) -> None:
-    """Demand that all was acknowledged; raise `LedgerUnavailableError`."""
-    for one in found:
-        if not isinstance(one, Sent):
-            raise LedgerUnavailableError(f"The cluster did not acknowledge it ({type(one).__name__}).")
 
 
 async def _within(work: Awaitable[T], seconds: float) -> T:

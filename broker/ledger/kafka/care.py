@@ -1,0 +1,107 @@
+"""What is done every minute beside reading and appending: topics are looked at, and bodies that nobody needs are buried.
+
+Every instance looks at what administrators may have changed. The one that signs erases bodies that no record names, and
+writes what lets a quiet topic close the segment in which something was erased. Lives on the store's event loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from broker.ledger.kafka.admin import recheck
+from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.mirror import Mirror
+from broker.ledger.kafka.producer import Producer, Sending, demand_all
+from broker.ledger.kafka.topics import CLEANED_HOURS, CLOSING_KEY, Finding
+from schemas.errors import Error
+
+SEND_S: Final = 5.0
+_HOUR_S: Final = 3600
+
+log = structlog.get_logger("broker")
+
+
+class Care:
+    """Looks after the topics every `every` seconds; bodies without a record are erased after `alone_s`.
+
+    `findings` is what is unsafe by now; written here, read by anybody. `erased_in` is told of topics by any thread.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        replication: int,
+        mirror: Mirror,
+        producer: Producer,
+        *,
+        every: float,
+        alone_s: float,
+        cluster_ms: Callable[[], int],
+    ) -> None:
+        """Remember what to look at; `cluster_ms` is the cluster's time."""
+        self._connection = connection
+        self._replication = replication
+        self._mirror = mirror
+        self._producer = producer
+        self._every = every
+        self._alone_ms = int(alone_s * 1000)
+        self._cluster_ms = cluster_ms
+        self._closing: set[str] | None = None  # topics in which something was erased; those of earlier lives come first
+        self._said: set[str] = set()
+        self.findings: tuple[Finding, ...] = ()
+
+    def erased_in(self, topics: Sequence[str]) -> None:
+        """Note that something was erased in topics."""
+        self._said.update(topics)
+
+    async def look_on(self, may_clean: Callable[[], bool], refresh: "Callable[[], asyncio.Future[None]]") -> None:
+        """Look for ever; clean where `may_clean` says so, once `refresh` has brought the ledger's records."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(self._every)
+            found = await recheck(self._connection, self._replication)
+            if found is not None:
+                self._judge(found)
+            if may_clean():
+                try:
+                    # After a long pause bodies may have been read before the records that name them.
+                    await refresh()
+                    await self.clean(closing=rounds * self._every % (CLEANED_HOURS * _HOUR_S) < self._every)
+                    rounds += 1
+                except Error as error:
+                    log.warning("bodies.not_cleaned", problem=error.code)
+
+    def _judge(self, findings: tuple[Finding, ...]) -> None:
+        for one in findings:
+            if one not in self.findings:
+                said = (one.where, one.setting, one.found, one.demand)
+                where, setting, now, must = (text.replace(" ", "_").replace(",", "+") for text in said)
+                log.error("store.unsafe", where=where, setting=setting, now=now, must=must)
+        if self.findings and not findings:
+            log.info("store.safe")
+        self.findings = findings
+
+    async def clean(self, *, closing: bool) -> None:
+        """Erase bodies that no record names; with `closing`, write to each topic in which something was erased.
+
+        Raises `LedgerUnavailableError`; then it is done at the next round.
+        """
+        with self._mirror.lock:
+            alone = self._mirror.alone(self._cluster_ms() - self._alone_ms)
+            if self._closing is None:
+                self._closing = set(self._mirror.erased_topics())
+        said = set(self._said)
+        self._closing |= said | {topic for _, topic, _ in alone}
+        self._said.difference_update(said)
+        tombs = [Sending(topic, key, None) for _, topic, key in alone]
+        if closing:
+            tombs += [Sending(topic, CLOSING_KEY, None) for topic in sorted(self._closing)]
+        demand_all(await self._producer.send(tombs, SEND_S))
+        if closing:
+            self._closing.clear()
+        if alone:
+            with self._mirror.lock:
+                self._mirror.erase([digest for digest, _, _ in alone])
+            log.info("bodies.without_record", erased=len(alone))
