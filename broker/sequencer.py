@@ -134,7 +134,9 @@ class Sequencer:
         self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Listener] = []
         self._announced = self.trust  # behind the last checkpoint that was announced
-        self._untold: list[tuple[int, frozenset[Kid] | None]] = []  # whose business came up to a size, None: everybody's
+        self._untold: list[
+            tuple[int, frozenset[Kid] | None]
+        ] = []  # whose business came up to a size, None: everybody's
 
     # --- called from the event loop ---
 
