@@ -279,6 +279,13 @@ def test_what_is_sent_in_clear_by_mistake_is_kept_nowhere(tmp_path):
             assert 400 <= answer.status < 500, (method, target, answer)
             assert marker.encode() not in answer.body, (method, target)
             assert search.hits_in_bytes(str(answer.headers).encode(), marker) == 0, (method, target)
+        lines = [body for method, _, body, _ in mistakes if method == "PUT" and body != signed.envelope]
+        answer = ask(
+            f"{broker.address}/v1/notices", "POST", b"\n".join(lines), {"Content-Type": "application/x-ndjson"}
+        )
+        assert answer.status == 200
+        assert [400 <= json.loads(line)["status"] < 500 for line in answer.body.splitlines()] == [True] * len(lines)
+        assert search.hits_in_bytes(answer.body + str(answer.headers).encode(), marker) == 0
         assert search.hits_in_bytes(broker.metrics, marker) == 0
         assert broker.end() == 0
     assert search.hits_in_bytes(broker.log.read_bytes(), marker) == 0
