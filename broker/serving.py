@@ -174,11 +174,11 @@ class Serving:
         """Wake the loop; called by the ledger thread."""
         if self._loop is not None and not self._loop.is_closed():
             # The checkpoint that this is about, for there may be a newer one by then: streams take them one by one.
-            self._loop.call_soon_threadsafe(self._announced, self._sequencer.signed, addressed)
+            self._loop.call_soon_threadsafe(self._announced, self._sequencer.signed, addressed, self._view.size)
 
-    def _announced(self, signed: SignedTree, addressed: frozenset[Kid] | None) -> None:
+    def _announced(self, signed: SignedTree, addressed: frozenset[Kid] | None, size: int) -> None:
         if self._streams is not None:
-            self._streams.announce(signed, addressed)
+            self._streams.announce(signed, addressed, size)
         self._wake(addressed)
 
     def _wake(self, addressed: frozenset[Kid] | None = None) -> None:

@@ -224,8 +224,7 @@ class Streams:
         self._processed = source.signed.size  # what live streams have, or have waiting: everything up to here
         self._turns = 0
         self._target = source.signed
-        self._addressed: set[Kid] = set()
-        self._anybody = False
+        self._new: list[tuple[int, frozenset[Kid] | None]] = []  # up to which leaf, and whose business it is
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -262,13 +261,14 @@ class Streams:
         self._all.pop(stream, None)
         self._unlist(stream)
 
-    def announce(self, signed: SignedTree, addressed: frozenset[Kid] | None) -> None:
-        """Take note of a newer checkpoint and whose keys its new leaves have stanzas for, None where it is anybody's."""
+    def announce(self, signed: SignedTree, addressed: frozenset[Kid] | None, size: int) -> None:
+        """Take note of a newer checkpoint, and of whose keys the leaves below `size` have stanzas for that are new since.
+
+        None where they are anybody's business. An instance that takes its checkpoints from another may have more leaves
+        than the checkpoint: what is said of them holds until a checkpoint covers them.
+        """
         self._target = signed
-        if addressed is None:
-            self._anybody = True
-        else:
-            self._addressed |= addressed
+        self._new.append((size, addressed))
         self._news.set()
 
     def refresh(self) -> None:
@@ -313,16 +313,16 @@ class Streams:
         while True:
             await self._news.wait()
             self._news.clear()
-            signed, addressed, anybody = self._target, self._addressed, self._anybody
-            self._addressed, self._anybody = set(), False
+            signed, new = self._target, [kids for _, kids in self._new]
             try:
-                if anybody or self.source.trust is not self._trust:
+                if None in new or self.source.trust is not self._trust:
                     self._turn()
                 else:
-                    await self._spread(signed, addressed)
+                    await self._spread(signed, {kid for kids in new for kid in kids or ()})
             except Exception as error:  # noqa: BLE001 - nobody would be handed anything any more
                 # Most likely the store does not answer just now: each stream finds out, and its reader comes again.
                 self._failed(error)
+            self._new = [item for item in self._new if item[0] > self._processed]
 
     def _failed(self, error: Exception) -> None:
         log.error("stream.failed", error=type(error).__name__)

@@ -83,6 +83,11 @@ class Source:
     held: dict = field(default_factory=dict)  # (participant, index) → the number that releases it, or None
     pages: int = 0
     fails: bool = False
+    told: int = 0
+    told_trust: object = None
+
+    def __post_init__(self):
+        self.told_trust = self.trust
 
     def kids(self, who, _trust):
         return frozenset({f"kid of {who}"})
@@ -142,14 +147,19 @@ class Source:
                 self.held[who, index] = number
         self.trust = rules
 
-    def sign(self, hub):
-        old, size = self.signed.size, len(self.leaves)
+    def sign(self, hub, lag=0):
+        """Put leaves under a checkpoint, with `lag` all but so many: who signs elsewhere may be behind."""
+        size = max(self.signed.size, len(self.leaves) - lag)
+        if size == self.signed.size:
+            return
         self.signed = signed = SignedTree(b"note %d" % size, size)
-        new = self.leaves[old:size]
-        anybody = any(item is None for item in new)
+        # What is new since the last word, under the checkpoint or not.
+        new = self.leaves[self.told :]
+        self.told = len(self.leaves)
+        anybody, self.told_trust = self.told_trust is not self.trust, self.trust
         kids = frozenset(f"kid of {who}" for item in new if item is not None for who in item.to)
         # As from another thread: it arrives when the loop comes to it.
-        asyncio.get_running_loop().call_soon(hub.announce, signed, None if anybody else kids)
+        asyncio.get_running_loop().call_soon(hub.announce, signed, None if anybody else kids, self.told)
 
 
 @dataclass
@@ -229,8 +239,9 @@ PUBLISH = st.tuples(
 )
 READ = st.tuples(st.just("read"), st.integers(0, 3), st.none() | st.integers(0, 5000), st.integers(1, 20))
 CHANGE = st.tuples(st.just("change"), st.sets(st.tuples(st.sampled_from(WHO), st.sampled_from(TOPICS)), max_size=3))
+SIGN = st.tuples(st.just("sign"), st.sampled_from([0, 0, 0, 1, 2, 5]))
 STEPS = st.lists(
-    st.one_of(PUBLISH, PUBLISH, READ, READ, READ, CHANGE, st.just(("sign",)), st.just(("turns",))),
+    st.one_of(PUBLISH, PUBLISH, READ, READ, READ, CHANGE, SIGN, st.just(("turns",))),
     min_size=20,
     max_size=60,
 )
@@ -254,6 +265,7 @@ async def _live(steps, page, buffer):
         clients = [Client(hub, source, (*WHO, WHO[1])[n], topics[n]) for n in range(4)]
         for step in steps:
             await _do(step, source, hub, clients)
+        source.leaves.append(None)  # so that there is something to sign
         source.sign(hub)
         for client in clients:
             for _ in range(400):
@@ -274,8 +286,8 @@ async def _do(step, source, hub, clients):
     match step:
         case ("publish", sender, to, topic, filler):
             source.publish(sender, to, topic, filler)
-        case ("sign",):
-            source.sign(hub)
+        case ("sign", lag):
+            source.sign(hub, lag)
         case ("change", denied):
             source.change(denied)
         case ("read", number, cut, patience):
