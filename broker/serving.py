@@ -68,6 +68,7 @@ class Serving:
         self._offers: Offers | None = None
         self._streams: Streams | None = None
         self._waiting: dict[asyncio.Event, frozenset[Kid] | None] = {}  # whose keys each waits for; None: anybody's
+        self._new: list[tuple[int, frozenset[Kid] | None]] = []  # up to which leaf, and whose business it is
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alarms: dict[str, int] = {}
         self._stopping = False
@@ -179,7 +180,11 @@ class Serving:
     def _announced(self, signed: SignedTree, addressed: frozenset[Kid] | None, size: int) -> None:
         if self._streams is not None:
             self._streams.announce(signed, addressed, size)
-        self._wake(addressed)
+        # Who takes checkpoints from another may have leaves beyond this one: their readers are woken with the next.
+        self._new.append((size, addressed))
+        kids = [item for _, item in self._new]
+        self._new = [item for item in self._new if item[0] > signed.size]
+        self._wake(None if None in kids else frozenset(kid for item in kids for kid in item or ()))
 
     def _wake(self, addressed: frozenset[Kid] | None = None) -> None:
         for event, kids in self._waiting.items():

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from broker import sequencer
+from broker.checkpoints import SignedTree
 from broker.http.auth import Authenticated, Standing
 from keys.envelope import open_notice, verify_delivery
 from keys.log.note import verify_checkpoint
@@ -219,3 +220,26 @@ async def test_a_broker_that_stops_ends_its_streams(world, tmp_path):
     with pytest.raises(Error) as caught:
         broker.serving.stream(READER, 0, ALL, lambda: None)
     assert caught.value.code == "unavailable"
+
+
+async def test_who_waits_for_leaves_beyond_a_checkpoint_is_woken_with_the_next(world, tmp_path):
+    """An instance that takes its checkpoints from another hears of leaves before they are under one."""
+    async with running(world, tmp_path) as broker:
+        serving, kid = broker.serving, world.people[READER].sealing.kid
+        await serving.wait_checkpoint(broker.view.size - 1, 5)
+        event = asyncio.Event()
+        serving._waiting[event] = frozenset({kid})
+        note, at = serving.note, serving.note_size
+        for signed, kids, size, woken in (
+            (at, frozenset({kid}), at + 2, True),
+            (at + 1, frozenset(), at + 2, True),
+            (at + 2, frozenset(), at + 2, True),
+            (at + 3, frozenset(), at + 3, False),
+            (at + 3, None, at + 4, True),
+            (at + 4, frozenset(), at + 4, True),
+            (at + 5, frozenset(), at + 5, False),
+        ):
+            event.clear()
+            serving._announced(SignedTree(note, signed), kids, size)
+            assert event.is_set() is woken
+        del serving._waiting[event]
