@@ -31,7 +31,12 @@ START_SECONDS = 40
 
 
 class Service:
-    """`valise broker run` or `valise gateway run`: a process that keeps its port over all its lives."""
+    """`valise broker run` or `valise gateway run`: a process that keeps its port over all its lives.
+
+    `prefix` is what the command is started by, such as another network namespace.
+    """
+
+    prefix: tuple[str, ...] = ()
 
     def __init__(self, kind: str, config: Path, folder: Path) -> None:
         self.kind = kind
@@ -46,7 +51,7 @@ class Service:
         (self.folder / "address").unlink(missing_ok=True)  # a kill leaves it behind
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, self.kind, "run", "--config", str(self.config)],
+                [*self.prefix, *COMMAND, self.kind, "run", "--config", str(self.config)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 
 from broker.init import LEDGER
-from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.frames import FrameKeys
 from broker.ledger.kafka.store import KafkaLedger, Place
 from broker.ledger.sqlite import SqliteLedger
@@ -33,9 +32,15 @@ class Instance(BrokerService):
         section = (
             f'[kafka]\nbootstrap = "{self.cluster.bootstrap}"\ninstance = "{self.name}"\nsigner = {str(signer).lower()}\n'
             f'replication = {len(self.cluster.nodes)}\nframe_keys = "{self.frame_keys}"\n'
-            f"{self.more}"
+            f"{self.more}{self._identity()}"
         )
         durable.write(self.config, (text + section).encode())
+
+    def _identity(self) -> str:
+        if self.cluster.security == "none":
+            return ""
+        files = self.cluster.certificate()
+        return f'ca = "{files.authority}"\ncertificate = "{files.certificate}"\nkey = "{files.key}"\n'
 
     def start_again(self, environment: dict[str, str] | None = None) -> None:
         """Start it until it runs, as a service is: nodes may be away, and a signer's name may still be heard of."""
@@ -64,7 +69,7 @@ class Instance(BrokerService):
 def place(cluster: Cluster, frame_keys: Path, name: str) -> Place:
     """Return the part of one who does not sign."""
     keys = FrameKeys.parse(frame_keys.read_bytes())
-    return Place(Connection(cluster.bootstrap, practice=True), keys, name, signer=False, replication=len(cluster.nodes))
+    return Place(cluster.connection(), keys, name, signer=False, replication=len(cluster.nodes))
 
 
 def instances(world: World, folder: Path, cluster: Cluster, count: int) -> list[Instance]:

@@ -132,6 +132,8 @@ def reconcile(world, instances, load, folder: Path, reader, *, extra=()):
     assert all(ids == feeds[0] for ids in feeds)
     for instance in instances:
         assert instance.end() == 0, instance.printed[-2000:]
+        for false_alarm in ("body.absent", "ledger.shorter", "record.foreign", "kafka.task_failed"):
+            assert false_alarm not in instance.printed
     assert_one_tree(world, instances, load, folder)
     print(f"{load}; 0 lost, 0 delivered twice, one tree in {len(instances)} instances and made anew")
 
