@@ -24,6 +24,7 @@ from tests.world import make_world
 pytestmark = pytest.mark.timeout(240)
 SENDER, READER = "kz/customs", "uz/focal-point"
 STILL = float(os.environ.get("VALISE_KAFKA_SECONDS", "12"))
+LONG = STILL > 12
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def fail_over(old, new, *, copy=True):
     new.start_again()
 
 
-@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("copy", [True, False] if LONG else [True])
 def test_another_signer_takes_over_by_the_runbook(world, two, copy):
     old, new = two
     for one in two:
@@ -126,7 +127,7 @@ def test_another_signer_takes_over_by_the_runbook(world, two, copy):
     assert checkpoint(world, old).root == checkpoint(world, new).root
 
 
-@pytest.mark.parametrize("moved", ["+3600s", "-45s"])
+@pytest.mark.parametrize("moved", ["+3600s", "-45s"] if LONG else ["+3600s"])
 def test_an_old_signer_that_goes_on_after_a_pause_signs_nothing(world, two, tmp_path, moved):
     if FAKETIME is None:
         pytest.skip("libfaketime is not installed")
