@@ -8,8 +8,8 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from broker.http import protocol
-from broker.http.body import read_body
-from broker.http.protocol import GuardedProtocol
+from broker.http.body import Disconnected, read_body
+from broker.http.protocol import PARTS, GuardedProtocol
 from schemas.errors import Error
 from schemas.limits import LIMITS
 
@@ -30,6 +30,9 @@ class Transport(asyncio.Transport):
     def write(self, data):
         assert not self.closed
         self.written += data
+
+    def writelines(self, parts):
+        self.write(b"".join(parts))
 
     def close(self):
         self.closed = True
@@ -333,6 +336,59 @@ def test_what_stands_around_chunks_has_an_end(first):
         connection = Connection()
         assert await connection.send(CHUNKED + first, *[b"0" * 1000] * 18) == b""
         assert connection.transport.aborted
+        connection.end()
+
+    run(test())
+
+
+def test_chunks_are_written_from_their_parts_once_there_is_room():
+    async def test():
+        log = []
+
+        async def streaming(scope, _receive, send):
+            own = scope["extensions"][PARTS]
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            own["write"]([b"abc", b"", b"de"])
+            await own["room"]()
+            log.append("room")
+            own["write"]([b"f" * 16])
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        connection = Connection(streaming)
+        connection.protocol.pause_writing()
+        connection.protocol.data_received(GET)
+        await asyncio.sleep(0.01)
+        # Whoever began with the head waits, too, as for any answer.
+        assert log == []
+        connection.protocol.resume_writing()
+        written = await connection.send(wait=0.01)
+        head, _, body = written.partition(b"\r\n\r\n")
+        assert b"transfer-encoding: chunked" in head
+        assert body == b"5\r\nabcde\r\n10\r\n" + b"f" * 16 + b"\r\n0\r\n\r\n"
+        connection.end()
+
+    run(test())
+
+
+def test_nothing_is_written_to_who_has_gone_even_where_a_request_waits_behind():
+    async def test():
+        ended = []
+
+        async def streaming(scope, _receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            try:
+                while True:
+                    scope["extensions"][PARTS]["write"]([b"x"])
+                    await asyncio.sleep(0.01)
+            except Disconnected:
+                ended.append(True)
+
+        connection = Connection(streaming)
+        await connection.send(GET, GET, wait=0.03)
+        assert not ended
+        connection.transport.closed = True
+        await asyncio.sleep(0.05)
+        assert ended == [True]
         connection.end()
 
     run(test())

@@ -1,11 +1,14 @@
 """The feed's stream over HTTP: its form, its resuming, its parameters, and its end; each writes at its reader's pace."""
 
 import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 
 from broker.http.api import create_api
+from broker.http.auth import Standing
 from broker.http.body import Disconnected
 from broker.http.protocol import PARTS
 from keys.http_signature import sign_request
@@ -117,6 +120,40 @@ def test_the_callers_key_is_looked_at_again_and_again(ask, service, world, trust
     service.answers["stream"] = Demanding()
     assert ask("GET", PATH, by="kz/customs").body == b":\n\n:\n\n"
     assert len(seen) == 2
+
+
+def test_a_key_is_looked_up_again_when_something_has_changed_or_it_closes(world, trust):
+    kid, looked = world.people["kz/customs"].request.kid, []
+    record = trust.directory.request(kid)
+
+    class Looked:
+        """A trust whose record of the key closes at leaf 9."""
+
+        directory = SimpleNamespace(request=lambda _kid: replace(record, life=replace(record.life, closed_at=9)))
+
+    class Caller:
+        participant = "kz/customs"
+
+        @staticmethod
+        def demand_in_force(service):
+            looked.append(service.size)
+            if service.size >= 9:
+                raise Error("Closed.", problem="unauthenticated")
+
+    Caller.kid = kid
+    service = SimpleNamespace(trust=Looked(), size=7)
+    standing = Standing(Caller, service)
+    standing.demand()
+    standing.demand()
+    service.size = 8
+    standing.demand()
+    assert looked == [7]
+    service.trust = Looked()
+    standing.demand()
+    assert looked == [7, 8]
+    service.size = 9
+    with pytest.raises(Error):
+        standing.demand()
 
 
 def test_a_header_that_is_given_twice_is_refused(service, telemetry, world):
