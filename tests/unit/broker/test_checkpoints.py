@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.checkpoints import PublishedCheckpoints, TakenCheckpoints
+from broker.checkpoints import PublishedCheckpoints, TakenCheckpoints, demand_signed
 from broker.ledger.port import LedgerUnavailableError, Told
 from broker.ledger.signer import CheckpointSigner, SignerError
 from keys.log.merkle import root_of
@@ -136,3 +136,47 @@ def test_another_root_is_not_taken_over(store, taken):
     with pytest.raises(SignerError) as caught:
         taken.newest(8, root, NOW)
     assert caught.value.alarm == "root-differs"
+
+
+# Starting
+
+
+class Tree:
+    """A view that has one more leaf each time it is told to keep up."""
+
+    def __init__(self, size, grows, of=root):
+        self.size, self.grows, self.root = size, grows, of
+
+    def keep_up(self):
+        self.size += self.grows
+
+
+def demand(store, tree):
+    demand_signed(store, tree, store, LOG.keys, within=0.05)
+
+
+def test_nobody_begins_with_less_than_was_signed(store):
+    demand(store, Tree(0, 0))  # nothing was
+    store.newest = by_another(7)
+    demand(store, Tree(7, 0))
+    assert store.refreshed == 0
+    demand(store, Tree(5, 1))  # it was still to be read
+    assert store.refreshed == 2
+    with pytest.raises(SignerError) as caught:
+        demand(store, Tree(5, 0))
+    assert caught.value.alarm == "ledger-shorter"
+    with pytest.raises(SignerError) as caught:
+        demand(store, Tree(9, 0, other_root))
+    assert caught.value.alarm == "root-differs"
+
+
+def test_an_old_checkpoint_of_a_signer_that_stood_still_is_not_taken_over(store, taken):
+    store.newest = by_another(7)
+    assert taken.newest(9, root, NOW).size == 7
+    store.newest = by_another(6)
+    assert taken.due(NOW)
+    assert taken.newest(9, root, NOW) is None
+    assert not taken.due(NOW)
+    store.newest = by_another(5, of=other_root)  # but another root is one
+    with pytest.raises(SignerError):
+        taken.newest(9, root, NOW)
