@@ -26,6 +26,7 @@ from broker.http.api import create_api
 from broker.http.protocol import GuardedProtocol
 from broker.ledger.port import Append, Entry
 from broker.publish import Accepted, decide_on, examine
+from broker.serve import spare_collector
 from broker.staged import Staged
 from broker.telemetry import Telemetry
 from keys.directory.directory import Moment
@@ -112,6 +113,7 @@ class Child:
             task = asyncio.create_task(server.serve(sockets=[self.listener]))
             while not server.started:
                 await asyncio.sleep(0.01)
+            spare_collector()
             self._inner.send("ready")
             while (order := await asyncio.to_thread(self._inner.recv)) is not None:
                 self._inner.send(await self._obey(broker, raw, *order))
