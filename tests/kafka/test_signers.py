@@ -55,6 +55,11 @@ def checkpoint(world, instance):
     return verify_checkpoint(ask(f"{instance.address}/v1/log/checkpoint").body, world.directory.log.keys)
 
 
+def one_of(world, instance):
+    found = checkpoint(world, instance)
+    return found.size, found.root
+
+
 def test_a_cluster_that_stands_still(world, two, kafka):
     for one in two:
         one.start()
@@ -101,7 +106,7 @@ def fail_over(old, new, *, copy=True):
     new.start_again()
 
 
-@pytest.mark.parametrize("copy", [True, False] if LONG else [True])
+@pytest.mark.parametrize("copy", [True, False] if LONG else [False])
 def test_another_signer_takes_over_by_the_runbook(world, two, copy):
     old, new = two
     for one in two:
@@ -123,8 +128,7 @@ def test_another_signer_takes_over_by_the_runbook(world, two, copy):
     old.start_again()
     published(world, old)
     until(lambda: not old.reasons)
-    until(lambda: checkpoint(world, old).size == checkpoint(world, new).size)
-    assert checkpoint(world, old).root == checkpoint(world, new).root
+    until(lambda: one_of(world, old) == one_of(world, new))
 
 
 @pytest.mark.parametrize("moved", ["+3600s", "-45s"] if LONG else ["+3600s"])
