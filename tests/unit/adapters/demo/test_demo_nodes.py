@@ -54,8 +54,8 @@ def test_what_the_program_says_is_why(tmp_path, program):
 HOLDS = """
 import sys
 from pathlib import Path
-print("127.0.0.1:1,127.0.0.1:2", flush=True)
 try:
+    print("127.0.0.1:1,127.0.0.1:2", flush=True)
     said = sys.stdin.readline()
 except KeyboardInterrupt:
     said = "interrupted"
