@@ -90,7 +90,10 @@ def test_nothing_runs_on_when_it_is_interrupted(tmp_path, number):
     running.send_signal(number)  # somebody who has no patience
     running.communicate(timeout=60)
     assert running.returncode != 0
-    assert running_in(folder) == []
+    until = time.monotonic() + 20
+    while left := running_in(folder):  # what was killed last may still be listed
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
 
 
 def test_the_nodes_end_with_a_demonstration_that_is_killed(tmp_path):
