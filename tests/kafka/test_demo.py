@@ -17,6 +17,7 @@ from tests.faults.deployment import COMMAND
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300)]
 ROWS = 12
 READERS = 3
+LONG = os.environ.get("VALISE_EXHAUSTIVE") == "1"
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def test_one_broker_and_one_node_are_killed_and_nothing_is_missing(tmp_path):
     assert sum(search.hits_in_bytes(data, "uz/focal-point") for data in segments.unpacked(folder / "kafka")) > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP] if LONG else [signal.SIGTERM])
 def test_nothing_runs_on_when_it_is_interrupted(tmp_path, number):
     folder = tmp_path / "demo"
     running = demo(folder)
