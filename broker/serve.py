@@ -125,6 +125,8 @@ async def _serve(settings: Settings, broker: Broker, ready: Callable[[str, str |
                 write_address(folder / METRICS_ADDRESS, metrics)
                 # The last thing that happens: whoever waits for this file finds all else in its place.
                 write_address(folder / ADDRESS, service)
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None  # the one that ended the others: a full disk, an address that is taken
     finally:
         for name in (ADDRESS, METRICS_ADDRESS):
             with suppress(OSError):
