@@ -50,8 +50,11 @@ class Alarms:
         before = self._on.get(kind)
         if before is not None and before[0] == detail and now - before[1] < AGAIN_MS:
             return
+        # In force at once, and written again as long as it could not be.
+        self._on[kind] = (detail, before[1] if before is not None and before[0] == detail else 0)
+        new = await self._store.write(lambda tx: state.raise_alarm(tx, kind, detail, at=now, evidence=evidence))
         self._on[kind] = (detail, now)
-        if await self._store.write(lambda tx: state.raise_alarm(tx, kind, detail, at=now, evidence=evidence)):
+        if new:
             _log.warning("alarm.raised", alarm=kind)
 
     async def end(self, *kinds: str) -> None:
@@ -71,7 +74,10 @@ class Alarms:
     async def _end(self, kinds: Iterable[str]) -> None:
         now = self._now_ms()
         for kind in kinds:
-            if self._on.pop(kind, None) is not None:
+            if (held := self._on.get(kind)) is not None:
+                # Over once that is written: what a full disk kept from being written is ended the next time.
                 await self._store.write(partial(state.end_alarm, kind=kind, at=now))
+                if self._on.get(kind) is held:  # else it was raised again meanwhile
+                    del self._on[kind]
                 _log.info("alarm.ended", alarm=kind)
                 self._changed.set()

@@ -33,6 +33,7 @@ class Feed:
         self._stream: FeedStream | None = None
         self._position = -1
         self._barren = 0
+        self._answers = False  # to the long poll, the last time
         self._polling_until = float("-inf")
 
     async def page(self, position: int) -> Page:
@@ -45,7 +46,11 @@ class Feed:
                 break
             if page is not None:
                 return page
-        return await self._client.feed(self._sign, after=position, wait=WAIT, limit=PAGE)
+        # The first answer is wanted at once: whoever asks is to know that there is one again.
+        wait, self._answers = WAIT if self._answers else 0, False
+        page = await self._client.feed(self._sign, after=position, wait=wait, limit=PAGE)
+        self._answers = True
+        return page
 
     async def _streamed(self, position: int) -> Page | None:
         """Return the next page of the stream, None where it has ended and the next is to be opened."""
