@@ -225,6 +225,7 @@ def test_what_is_not_right_is_evidence_as_in_a_page(tmp_path, change, alarm):
 def test_what_is_no_stream_of_events_is_an_answer_error_and_refusals_are_alarms(tmp_path):
     async def scenario():
         async with scene(tmp_path, SENDER, READER, streams=True) as made:
+            await until(lambda: len(made.wire.opened) >= 2)  # one is on its way otherwise, and would not be lost
             made.wire.before = lambda request: (
                 problem("unauthenticated", 401) if "/feed/stream" in request.url else None
             )
