@@ -12,7 +12,7 @@ setup: .venv/.stamp
 	@echo "Setting up .venv from pinned requirements …" >&2
 	@test -x $(BIN)/python || $(PY) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r deploy/requirements/dev.txt >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
 	@touch $@
 
 demo: setup
@@ -60,7 +60,7 @@ vectors: setup
 # The files carry packages, versions and hashes; where they come from is the machine's own setting.
 pin: setup
 	cd deploy/requirements && for list in run dev; do \
-	  ../../$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-emit-options \
+	  ../../$(BIN)/pip-compile -q --upgrade --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-emit-options \
 	    -o $$list.txt $$list.in; \
 	done
 
