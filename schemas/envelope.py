@@ -5,10 +5,11 @@ Form only, and in one pass: an `Envelope` is strictly parsed and nothing else; `
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from schemas import encoding, ids
-from schemas.encoding import Members, Time, b64decode, b64encode
+from schemas.encoding import Members, Time, b64decode, b64decode_all, b64encode
 from schemas.errors import FormError, MalformedError
 from schemas.ids import Kid, Origin, ParticipantId
 from schemas.limits import LIMITS
@@ -28,8 +29,7 @@ _EK_CHARACTERS: Final = 1494
 _KEY_CHARACTERS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Stanza:
+class Stanza(NamedTuple):
     """The content key for one recipient: `ek` of 1,120 bytes, `encrypted_key` of 48."""
 
     kid: Kid
@@ -47,23 +47,11 @@ class Stanza:
 
     @classmethod
     def from_json(cls, value: Json, at: str) -> "Stanza":
-        """Read a stanza; raise `FormError`.
-
-        Written out rather than with `Members`: there are 57 of them in a notice to every State.
-        """
-        if not isinstance(value, dict) or tuple(value) != _STANZA:
-            raise FormError("Must have exactly the members header, encrypted_key.", pointer=at)
-        header, encrypted_key = value["header"], value["encrypted_key"]
-        if not isinstance(header, dict) or tuple(header) != _STANZA_HEADER or header["alg"] != SEAL_ALG:
-            raise FormError(f"Must be alg {SEAL_ALG}, kid, ek.", pointer=f"{at}/header")
-        name, ek = header["kid"], header["ek"]
-        if not isinstance(name, str) or not isinstance(ek, str) or len(ek) != _EK_CHARACTERS:
-            raise FormError("Must be kid and an ek of 1,120 bytes.", pointer=f"{at}/header")
-        if not isinstance(encrypted_key, str) or len(encrypted_key) != _KEY_CHARACTERS:
-            raise FormError("Must be 48 bytes in base64url.", pointer=f"{at}/encrypted_key")
+        """Read a stanza; raise `FormError`."""
+        kid, ek, encrypted_key = _stanza_texts(value, at)
         try:
-            return cls(ids.kid(name), b64decode(ek), b64decode(encrypted_key))
-        except (FormError, MalformedError) as error:
+            return cls(kid, b64decode(ek), b64decode(encrypted_key))
+        except MalformedError as error:
             raise FormError(error.detail, pointer=at) from None
 
 
@@ -289,15 +277,36 @@ class GrantedKeys:
 
 
 def _stanzas(values: list[Json], at: str) -> tuple[Stanza, ...]:
+    """Read stanzas, decoding them all in one go: there are 57 of them in a notice to every State. Raises `FormError`."""
     if not values:
         raise FormError("Must not be empty.", pointer=at)
-    stanzas = tuple(Stanza.from_json(value, f"{at}/{number}") for number, value in enumerate(values))
-    previous = ""
-    for stanza in stanzas:
-        if stanza.kid <= previous:
-            raise FormError("Must ascend by kid, each kid once.", pointer=at)
-        previous = stanza.kid
-    return stanzas
+    read = [_stanza_texts(value, f"{at}/{number}") for number, value in enumerate(values)]
+    try:
+        decoded = b64decode_all([text for _, ek, encrypted_key in read for text in (ek, encrypted_key)])
+    except MalformedError:
+        # Once more, one by one: that says which.
+        return tuple(Stanza.from_json(value, f"{at}/{number}") for number, value in enumerate(values))
+    kids = [kid for kid, _, _ in read]
+    if any(a >= b for a, b in pairwise(kids)):
+        raise FormError("Must ascend by kid, each kid once.", pointer=at)
+    return tuple(map(Stanza, kids, decoded[::2], decoded[1::2]))
+
+
+def _stanza_texts(value: Json, at: str) -> tuple[Kid, str, str]:
+    if not isinstance(value, dict) or tuple(value) != _STANZA:
+        raise FormError("Must have exactly the members header, encrypted_key.", pointer=at)
+    header, encrypted_key = value["header"], value["encrypted_key"]
+    if not isinstance(header, dict) or tuple(header) != _STANZA_HEADER or header["alg"] != SEAL_ALG:
+        raise FormError(f"Must be alg {SEAL_ALG}, kid, ek.", pointer=f"{at}/header")
+    name, ek = header["kid"], header["ek"]
+    if not isinstance(name, str) or not isinstance(ek, str) or len(ek) != _EK_CHARACTERS:
+        raise FormError("Must be kid and an ek of 1,120 bytes.", pointer=f"{at}/header")
+    if not isinstance(encrypted_key, str) or len(encrypted_key) != _KEY_CHARACTERS:
+        raise FormError("Must be 48 bytes in base64url.", pointer=f"{at}/encrypted_key")
+    try:
+        return ids.kid(name), ek, encrypted_key
+    except FormError as error:
+        raise FormError(error.detail, pointer=at) from None
 
 
 SealedBody = SealedNotice | GrantedKeys

@@ -82,6 +82,25 @@ def test_base64url_refuses(text):
         encoding.b64decode(text)
 
 
+@given(
+    st.lists(st.one_of(st.binary(min_size=1).map(encoding.b64encode), st.text('AQ4-_",=+/ é', max_size=6)), min_size=1)
+)
+def test_decoding_many_says_what_decoding_each_says(texts):
+    try:
+        wanted = [encoding.b64decode(text) for text in texts]
+    except MalformedError:
+        with pytest.raises(MalformedError):
+            encoding.b64decode_all(texts)
+    else:
+        assert encoding.b64decode_all(texts) == wanted
+
+
+@pytest.mark.parametrize("texts", [['AAAA","AAAA'], ['AAAA"', ",AAAA"], ["AAAA", ""], ["A"], ["AB"], ["AAAA\x00"]])
+def test_decoding_many_refuses_what_would_shift(texts):
+    with pytest.raises(MalformedError):
+        encoding.b64decode_all(texts)
+
+
 @given(wire.times)
 def test_times_round_trip(time):
     assert encoding.is_time(time)
