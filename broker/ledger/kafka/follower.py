@@ -1,9 +1,11 @@
 """Reading: what the topics have is taken into the mirror, in the ledger's order, never a record before its body.
 
-Three consumers, so that none waits for another's long poll: the ledger; the bodies; objects, decisions and checkpoints.
+Several consumers, so that none waits for another's long poll: the ledger; the bodies, and those from before the start;
+decisions; objects and checkpoints.
 A record whose body (or, for a directory version, whose files) has not been read waits at the head of the line until the
 body is there, or its topic has been read past the end that was asked for after the record was seen: then it is gone for
-good. While an instance starts, what was in the ledger already does not wait: bodies follow behind, and `behind` says so.
+good. While an instance starts, what was in the ledger already does not wait: bodies follow behind, the newest first, and
+`behind` says so.
 A stranger's record is skipped, counted and alarmed; the tree does not know of it.
 """
 
@@ -18,6 +20,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
+from broker.ledger.kafka.backlog import WINDOW, Backlog, read_older
 from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.frames import BadFrameError, FrameKeys, TopicFrames
 from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody, ReadDecision, ReadObject, ReadRecord
@@ -87,6 +90,8 @@ class Follower:
         self._last = self._seen - 1  # read once more at the start, to see whether it is the same
         self._free = 0  # records before this offset do not wait for their bodies
         self._ends: dict[str, int] = {}  # where the bodies' topics ended when this instance began
+        self._tails: dict[str, int] = {}  # where reading them forwards began; what lies before is the backlog's
+        self._backlog = Backlog({})
         self._barrier: dict[str, int] = {}
         self._barred = 0  # the barrier was asked for when the records before this offset had been seen
         self._at: dict[str, int] = {}  # how far each topic was read in this life of the process
@@ -121,15 +126,15 @@ class Follower:
             asking.pause(*parts)
             for part in parts:
                 asking.seek(part, 0)
+        end = (await self._end((LEDGER,)))[LEDGER]
+        self._ends = await self._end(self._bodies)
+        self._free = end
         await asyncio.gather(
             self._assign("ledger", (LEDGER,)),
             self._assign("small", small),
             self._assign("decisions", (DECISIONS,)),
             self._assign("bodies", self._bodies),
         )
-        end = (await self._end((LEDGER,)))[LEDGER]
-        self._ends = await self._end(self._bodies)
-        self._free = end
         if self._begins:
             self._found_short("beginning")
         while not self.short and not self._reaches(end):
@@ -144,6 +149,7 @@ class Follower:
             | ({"fetch_min_bytes": TOGETHER_BYTES} if kind in _TOGETHER else {})
         )
         self._consumers[kind] = consumer
+        older: dict[str, int] = {}
         with _unavailable():
             await consumer.start()
             parts = [TopicPartition(topic, 0) for topic in topics]
@@ -151,23 +157,31 @@ class Follower:
             begins = await consumer.beginning_offsets(parts)
             for part in parts:
                 # Checkpoints are few: read from the beginning, they are kept nowhere. A topic that is cleaned begins later.
-                at = 0 if part.topic == CHECKPOINTS else self._mirror.next(part.topic)
-                self._at[part.topic] = max(at, begins[part])
+                at = max(0 if part.topic == CHECKPOINTS else self._mirror.next(part.topic), begins[part])
+                if kind == "bodies":
+                    older[part.topic] = at
+                    at = self._tails[part.topic] = max(at, self._ends[part.topic] - WINDOW)
+                self._at[part.topic] = at
                 if part.topic == LEDGER:
                     self._begins = begins[part]
-                    at = max(0, self._last)
-                consumer.seek(part, max(at, begins[part]))
+                    at = max(0, self._last, begins[part])
+                consumer.seek(part, at)
+        if kind == "bodies":
+            self._backlog = Backlog({topic: (at, self._tails[topic]) for topic, at in older.items()})
 
     def tasks(self) -> list["asyncio.Task[None]"]:
         """Begin to read; the tasks end when they are cancelled."""
         return [
-            asyncio.create_task(self._follow(kind, take), name=f"follow-{kind}")
-            for kind, take in (
-                ("ledger", self._take_records),
-                ("bodies", self._take_bodies),
-                ("decisions", self._take_small),
-                ("small", self._take_small),
-            )
+            asyncio.create_task(self._follow_older(), name="follow-older"),
+            *(
+                asyncio.create_task(self._follow(kind, take), name=f"follow-{kind}")
+                for kind, take in (
+                    ("ledger", self._take_records),
+                    ("bodies", self._take_bodies),
+                    ("decisions", self._take_small),
+                    ("small", self._take_small),
+                )
+            ),
         ]
 
     async def stop(self) -> None:
@@ -200,6 +214,14 @@ class Follower:
                 await asyncio.sleep(RETRY_S)
                 self._again(kind)
 
+    async def _follow_older(self) -> None:
+        await read_older(self._connection, self._backlog, self._take_older, self._advance)
+        try:
+            with self._mirror.lock:
+                self._mirror.take(Batch(next={topic: self._at[topic] for topic in self._bodies}))
+        except Error as error:
+            log.warning("mirror.failed", problem=error.code)  # then they are read again after the next start
+
     def _again(self, kind: str) -> None:
         """Go back to what the mirror has."""
         if kind == "ledger":
@@ -208,7 +230,8 @@ class Follower:
         consumer = self._consumers[kind]
         for part in consumer.assignment():
             if part.topic != CHECKPOINTS:
-                consumer.seek(part, self._mirror.next(part.topic))
+                at = self._mirror.next(part.topic)
+                consumer.seek(part, max(at, self._tails[part.topic]) if kind == "bodies" else at)
 
     async def _begin_again(self, kind: str) -> None:
         """Go on where a topic begins by now: what is before that was deleted. Of the ledger nothing may ever be."""
@@ -285,6 +308,16 @@ class Follower:
         self.short = True
 
     def _take_bodies(self, found: dict[Any, list[Any]]) -> None:
+        batch = self._read_bodies(found)
+        batch.next = {part.topic: messages[-1].offset + 1 for part, messages in found.items()}
+        self._write(batch)
+
+    def _take_older(self, found: dict[Any, list[Any]]) -> None:
+        batch = self._read_bodies(found)
+        with self._mirror.lock:
+            self._mirror.take(batch)
+
+    def _read_bodies(self, found: dict[Any, list[Any]]) -> Batch:
         batch = Batch()
         for part, messages in found.items():
             frames = TopicFrames(self._keys, part.topic)
@@ -301,8 +334,7 @@ class Follower:
                     self._skip(part.topic, message.offset, error)
                     continue
                 batch.bodies.append(ReadBody(part.topic, message.key, sha256(body), kids, body, message.timestamp))
-            batch.next[part.topic] = messages[-1].offset + 1
-        self._write(batch)
+        return batch
 
     def know(self, keys: Iterable[bytes]) -> None:
         """Take note that the mirror has these bodies already; called by the ledger thread."""
@@ -351,12 +383,15 @@ class Follower:
             log.warning("record.foreign", topic=topic, offset=offset, problem=reason, skipped=self.skipped.total())
 
     def _write(self, batch: Batch) -> None:
+        reached = batch.next
+        # Where older bodies are still to come, nothing says that all was read up to here.
+        batch.next = {topic: at for topic, at in reached.items() if topic not in self._backlog}
         if not batch.empty or time.monotonic() >= self._note_after:
             # How far it was read alone can wait: what is read again is known already.
             self._note_after = time.monotonic() + NOTE_S
             with self._mirror.lock:
                 self._mirror.take(batch)
-        self._at |= batch.next
+        self._at |= reached
 
     # Moving on
 
@@ -424,7 +459,7 @@ class Follower:
         return self._mirror.next(LEDGER) if topic == LEDGER else self._at[topic]
 
     def _look_whether_behind(self) -> None:
-        self.behind = not self._is_past(self._ends)
+        self.behind = bool(self._backlog) or not self._is_past(self._ends)
 
     async def _end(self, topics: Iterable[str]) -> dict[str, int]:
         with _unavailable():
