@@ -267,11 +267,20 @@ def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: 
         raise Error("This broker does not act on such statements yet.", problem="act-not-served", pointer="/act")
     if statement.attachments:
         raise Error("This broker does not carry attachments yet.", problem="act-not-served", pointer="/attachments")
+    _check_expiry(statement, moment)
     _check_gossip(statement, ledger)
     recipients = recipients_of(verified, trust, moment)
     _check_act(statement, recipients, trust, ledger, moment)
     _check_access(statement, recipients, trust)
     return recipients
+
+
+def _check_expiry(statement: Statement, moment: Moment) -> None:
+    """Demand an expiry that the stores of bodies wait for: their retention is the last resort of erasure."""
+    until = from_seconds(moment.received_at // 1000 + LIMITS.longest_expiry)
+    if statement.expires_at is not None and statement.expires_at > until:
+        days = LIMITS.longest_expiry // 86_400
+        raise _act_refused(f"It must expire within {days:,} days.", "/expires_at")
 
 
 def _check_gossip(statement: Statement, ledger: Published) -> None:

@@ -16,6 +16,7 @@ class Limits:
     clock_ahead: int = 300
     clock_behind: int = 14 * 24 * 3600
     receipt_due: int = 24 * 3600
+    longest_expiry: int = 3653 * 24 * 3600  # from now to `expires_at`
     request_age: int = 60  # RFC 9421 `created`
     received_at_back: int = 60_000  # milliseconds a leaf may lie behind the greatest so far
     checkpoint_stale: int = 180

@@ -17,6 +17,7 @@ from schemas.encoding import Time, from_seconds
 from schemas.errors import FormError
 from schemas.ids import Code, NoticeId, ParticipantId, Pattern, Topic
 from schemas.label import Label
+from schemas.limits import LIMITS
 from schemas.notice import Notice, parse_notice, to_json
 from schemas.statement import SubscriptionBody
 from schemas.strict_json import Json
@@ -98,9 +99,12 @@ def check_patterns(patterns: tuple[Pattern, ...]) -> None:
 
 
 def expiry(time: Time | None, at: int) -> Time | None:
-    """Return an expiry that lies ahead, None for none; raise `FormError`."""
+    """Return an expiry that lies ahead, and not too far, None for none; raise `FormError`."""
     if time is not None and time <= from_seconds(at // 1000):
         raise FormError("Must lie ahead.", pointer="/expires_at")
+    # A day less than the broker takes: it may be sent later than it is written, and clocks differ.
+    if time is not None and time > from_seconds(at // 1000 + LIMITS.longest_expiry - DAY):
+        raise FormError(f"Must lie at most {LIMITS.longest_expiry // DAY - 1:,} days ahead.", pointer="/expires_at")
     return time
 
 

@@ -116,7 +116,7 @@ class Defaults(BaseModel):
     handling: tuple[FormCode, ...] | None = Field(default=None, strict=False)
     tlp: FormCode | None = None
     pap: FormCode | None = None
-    days: Annotated[int, Field(ge=1, le=3660)] | None = None
+    days: Annotated[int, Field(ge=1, le=3652)] | None = None
 
     def labels(self) -> LabelDefaults:
         """Return the defaults as the gateway takes them."""

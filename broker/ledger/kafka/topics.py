@@ -12,6 +12,7 @@ from typing import Final
 
 from schemas.codes.lists import code_list
 from schemas.ids import Topic
+from schemas.limits import LIMITS
 
 PREFIX: Final = "valise."
 LEDGER: Final = "valise.ledger"
@@ -23,8 +24,6 @@ BODIES: Final = "valise.notices."
 DIRECT: Final = "valise.notices.direct"
 """The bodies of sealed acts without a topic."""
 
-LONGEST_EXPIRY_DAYS: Final = 3653
-"""How far ahead `expires_at` may lie: what is kept longer is not kept here (retention is the last resort of erasure)."""
 DECISION_DAYS: Final = 30
 """How long decisions must at least be kept, whatever the policy: the day's digest and its audit come first."""
 MAX_MESSAGE: Final = 2 << 20
@@ -232,7 +231,7 @@ def _cleaned(hours: int) -> tuple[Setting, ...]:
 
 _BODY_SETTINGS: Final = (
     Setting("cleanup.policy", "compact,delete"),
-    Setting("retention.ms", str(LONGEST_EXPIRY_DAYS * _DAY), Rule.AT_LEAST),
+    Setting("retention.ms", str(1000 * LIMITS.longest_expiry), Rule.AT_LEAST),
     _ALL_BYTES,
     *_cleaned(CLEANED_HOURS),
     _UNCOMPRESSED,

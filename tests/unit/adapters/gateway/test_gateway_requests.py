@@ -82,6 +82,7 @@ def test_what_the_caller_says_counts_more_than_the_defaults():
         ({"ref": "x"}, "/ref"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "soon"}, "/expires_at"),
+        ({"expires_at": "2999-01-01T00:00:00Z"}, "/expires_at"),
         ({"label": {"tlp": "pink"}}, "/label/tlp"),
         ({"label": {"pap": "pink"}}, "/label/pap"),
         ({"label": {"handling": ["h9"]}}, "/label/handling"),

@@ -20,6 +20,7 @@ from schemas.encoding import b64encode, encode, from_seconds, to_seconds
 from schemas.envelope import GrantedKeys, Stanza
 from schemas.ids import Role
 from schemas.leaf import Leaf, LeafType
+from schemas.limits import LIMITS
 from schemas.record import Record
 from schemas.statement import (
     Attachment,
@@ -277,6 +278,8 @@ def test_a_taken_notice_id(world, ledger):
         (-14 * 86400 - 1, 99, ("clock-skew", "/issued_at")),
         (0, 1, None),
         (0, 0, ("expired", "/expires_at")),
+        (0, LIMITS.longest_expiry, None),
+        (0, LIMITS.longest_expiry + 1, ("act-refused", "/expires_at")),
         (-20 * 86400, -1, ("clock-skew", "/issued_at")),
     ],
 )
