@@ -1,7 +1,8 @@
 """What is done every minute beside reading and appending: topics are looked at, and bodies that nobody needs are buried.
 
-Every instance looks at what administrators may have changed. The one that signs erases bodies that no record names, and
-writes what lets a quiet topic close the segment in which something was erased. Lives on the store's event loop.
+Every instance looks at what administrators may have changed. The one that signs erases bodies that no record names, sends
+the tombstones that an earlier signer could not send any more, and writes what lets a quiet topic close the segment in which
+something was erased. Lives on the store's event loop.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from schemas.errors import Error
 
 SEND_S: Final = 5.0
 _HOUR_S: Final = 3600
+_MOST: Final = 1000
+"""Tombstones of an earlier signer's that are sent in one round."""
 
 log = structlog.get_logger("broker")
 
@@ -84,18 +87,19 @@ class Care:
         self.findings = findings
 
     async def clean(self, *, closing: bool) -> None:
-        """Erase bodies that no record names; with `closing`, write to each topic in which something was erased.
+        """Erase bodies that no record names, bury what was erased; with `closing`, write to topics in which something was.
 
         Raises `LedgerUnavailableError`; then it is done at the next round.
         """
         with self._mirror.lock:
             alone = self._mirror.alone(self._cluster_ms() - self._alone_ms)
+            unburied = self._mirror.unburied(_MOST)
             if self._closing is None:
                 self._closing = set(self._mirror.erased_topics())
         said = set(self._said)
-        self._closing |= said | {topic for _, topic, _ in alone}
+        tombs = [Sending(topic, key, None) for topic, key in (*((topic, key) for _, topic, key in alone), *unburied)]
+        self._closing |= said | {item.topic for item in tombs}
         self._said.difference_update(said)
-        tombs = [Sending(topic, key, None) for _, topic, key in alone]
         if closing:
             tombs += [Sending(topic, CLOSING_KEY, None) for topic in sorted(self._closing)]
         demand_all(await self._producer.send(tombs, SEND_S))

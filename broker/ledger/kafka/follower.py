@@ -323,7 +323,10 @@ class Follower:
             frames = TopicFrames(self._keys, part.topic)
             for message in messages:
                 if message.value is None or message.key == CLOSING_KEY:
-                    continue  # a tombstone: what was erased is said by the ledger
+                    # What was erased is said by the ledger; a tombstone says only that none need be sent any more.
+                    if message.value is None and message.key not in (None, CLOSING_KEY):
+                        batch.tombstones.append(message.key)
+                    continue
                 if message.key in self._own:
                     self._own.discard(message.key)
                     continue

@@ -18,17 +18,21 @@ from broker.ledger.sqlite import COLUMNS, Reads, row_of
 from schemas.ids import Kid, Origin
 from schemas.record import Record
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x56414C4D  # "VALM"
 
 _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE records (position INTEGER PRIMARY KEY, leaf BLOB NOT NULL, directory INTEGER NOT NULL,
         boundary TEXT, body_digest BLOB, document BLOB NOT NULL, proof BLOB)""",
-    # `recorded` says that a record names it, `gone` that it was erased, whatever the topic still brings.
+    # `recorded` says that a record names it, `gone` that it was erased, whatever the topic still brings, `buried` that the
+    # topic has a tombstone for it.
     """CREATE TABLE bodies (digest BLOB PRIMARY KEY, since INTEGER NOT NULL, kids TEXT NOT NULL,
-        recorded INTEGER NOT NULL, gone INTEGER NOT NULL, topic TEXT, key BLOB, body BLOB)""",
+        recorded INTEGER NOT NULL, gone INTEGER NOT NULL, buried INTEGER NOT NULL DEFAULT 0,
+        topic TEXT, key BLOB, body BLOB)""",
     "CREATE INDEX bodies_alone ON bodies (since) WHERE NOT recorded",
+    "CREATE INDEX bodies_unburied ON bodies (digest) WHERE gone AND NOT buried AND topic NOTNULL",
+    "CREATE TABLE tombstones (key BLOB PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE objects (name TEXT PRIMARY KEY, mark INTEGER NOT NULL, data BLOB NOT NULL)",
     "CREATE TABLE decisions (seq INTEGER PRIMARY KEY, day TEXT NOT NULL, data BLOB NOT NULL)",
     "CREATE INDEX decisions_by_day ON decisions (day, seq)",
@@ -83,10 +87,14 @@ class ReadDecision(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What was read and is written in one transaction; `next` is the offset after it, by topic."""
+    """What was read and is written in one transaction; `next` is the offset after it, by topic.
+
+    `tombstones` are the keys of bodies that their topics have a tombstone for.
+    """
 
     records: list[ReadRecord] = field(default_factory=list)
     bodies: list[ReadBody] = field(default_factory=list)
+    tombstones: list[bytes] = field(default_factory=list)
     objects: list[ReadObject] = field(default_factory=list)
     decisions: list[ReadDecision] = field(default_factory=list)
     next: dict[str, int] = field(default_factory=dict)
@@ -94,7 +102,7 @@ class Batch:
     @property
     def empty(self) -> bool:
         """Say whether there is nothing in it but how far was read."""
-        return not (self.records or self.bodies or self.objects or self.decisions)
+        return not (self.records or self.bodies or self.tombstones or self.objects or self.decisions)
 
 
 class _MirrorReads(Reads):
@@ -161,6 +169,7 @@ class Mirror(_MirrorReads):
             self._write_records(batch.records)
             for body in batch.bodies:
                 self._write_body(body)
+            self._db.executemany("INSERT OR IGNORE INTO tombstones VALUES (?)", [(key,) for key in batch.tombstones])
             self._db.executemany(
                 """INSERT INTO objects (name, mark, data) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
                 SET mark = excluded.mark, data = excluded.data WHERE excluded.mark > mark""",
@@ -241,6 +250,17 @@ class Mirror(_MirrorReads):
         )
         with explained():
             return self._db.execute(query, (before_ms,)).fetchall()
+
+    def unburied(self, most: int) -> list[tuple[str, bytes]]:
+        """Return topic and key of at most so many bodies that were erased here and have no tombstone in their topics yet."""
+        with transaction(self._db):
+            self._db.execute(
+                """UPDATE bodies SET buried = 1 WHERE gone AND NOT buried AND topic NOTNULL
+                AND key IN (SELECT key FROM tombstones)"""
+            )
+        query = "SELECT topic, key FROM bodies WHERE gone AND NOT buried AND topic NOTNULL LIMIT ?"
+        with explained():
+            return self._db.execute(query, (most,)).fetchall()
 
     def erased_topics(self) -> list[str]:
         """Return the topics in which something was erased."""

@@ -73,10 +73,25 @@ def test_a_body_that_has_been_alone_for_long_is_buried_and_then_forgotten(care, 
     assert mirror.body(new) is not None
 
 
+def test_what_an_earlier_signer_erased_is_buried_until_its_topic_has_the_tombstone(care, mirror, producer):
+    erased, key = put(mirror, TOPIC, 9_900)
+    put(mirror, OTHER, 9_901)
+    with mirror.lock:
+        mirror.erase([erased])
+    for _ in range(2):  # it was sent, but nobody has seen it in its topic yet
+        asyncio.run(care.clean(closing=False))
+    assert [(item.topic, item.key, item.value) for item in producer.sent] == [(TOPIC, key, None)] * 2
+    with mirror.lock:
+        mirror.take(Batch(tombstones=[key]))
+    asyncio.run(care.clean(closing=False))
+    assert len(producer.sent) == 2
+
+
 def test_topics_in_which_something_was_erased_are_closed_once(care, mirror, producer):
-    digest, _ = put(mirror, OTHER, 9_900)
+    digest, key = put(mirror, OTHER, 9_900)
     with mirror.lock:
         mirror.erase([digest])  # in an earlier life
+        mirror.take(Batch(tombstones=[key]))
     care.erased_in([TOPIC])
     asyncio.run(care.clean(closing=False))
     assert producer.sent == []
