@@ -2,7 +2,10 @@
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+import orjson
 
 from schemas.encoding import Members, Time
 from schemas.errors import FormError
@@ -52,7 +55,15 @@ class Label:
 
     @classmethod
     def from_json(cls, value: Json, at: str = "/label") -> "Label":
-        """Read a label whose members are all there, in order; raise `FormError`."""
+        """Read a label whose members are all there, in order; raise `FormError`.
+
+        There are few different ones among many notices, so those that were read last are kept.
+        """
+        text = orjson.dumps(value)
+        return _remembered(text, at) if len(text) <= _REMEMBERED else cls._read(value, at)
+
+    @classmethod
+    def _read(cls, value: Json, at: str) -> "Label":
         members = Members(value, MEMBERS, at)
         conditions = tuple(
             _condition(item, f"{at}/conditions/{number}") for number, item in enumerate(members.items("conditions"))
@@ -91,6 +102,15 @@ class Label:
             "reply_due": self.reply_due,
             "conditions": [{"code": item.code, "values": list(item.values)} for item in self.conditions],
         }
+
+
+_REMEMBERED: Final = 1024
+"""Bytes of the longest label that is kept: a stranger must not fill the memory with longer ones."""
+
+
+@lru_cache(maxsize=1024)
+def _remembered(text: bytes, at: str) -> Label:
+    return Label._read(orjson.loads(text), at)  # noqa: SLF001 - the same thing
 
 
 def _condition(value: Json, at: str) -> Condition:

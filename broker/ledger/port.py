@@ -114,6 +114,10 @@ class LedgerReader(Protocol):
         """
         ...
 
+    def holders_of(self, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Kid, ...]]:
+        """Return the same for many bodies by their digests; those that never were are left out."""
+        ...
+
     def bodies(self) -> Iterator[StoredBody]:
         """Iterate over the bodies that are stored and not erased, in no order. The ledger must not change meanwhile."""
         ...

@@ -7,7 +7,7 @@ system. Whoever can write the file can change it; `fsck` and the signer's own he
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +62,9 @@ _DAYS: Final = """WITH RECURSIVE days(day) AS (SELECT MIN(day) FROM decisions
     UNION ALL SELECT (SELECT MIN(day) FROM decisions WHERE day > days.day) FROM days WHERE day IS NOT NULL)
     SELECT day FROM days WHERE day IS NOT NULL"""
 
+MANY: Final = 500
+"""Values that one question names: SQLite's own limit was 999 for long."""
+
 COLUMNS: Final = "position, leaf, document, proof, body_digest, directory, boundary"
 
 
@@ -103,10 +106,18 @@ class Reads:
         """Return the key ids of a body's stanzas, also of an erased one."""
         with explained():
             row = self._db.execute("SELECT kids FROM bodies WHERE digest = ?", (digest,)).fetchone()
-        if row is None:
-            return None
-        kids: str = row[0]
-        return tuple(Kid(kids[at : at + KID_LENGTH]) for at in range(0, len(kids), KID_LENGTH))
+        return None if row is None else _kids(row[0])
+
+    def holders_of(self, digests: Sequence[bytes]) -> dict[bytes, tuple[Kid, ...]]:
+        """Return the key ids of some bodies' stanzas by their digests; see the port."""
+        found: dict[bytes, tuple[Kid, ...]] = {}
+        for at in range(0, len(digests), MANY):
+            some = digests[at : at + MANY]
+            marks = ",".join("?" * len(some))
+            with explained():
+                rows = self._db.execute(f"SELECT digest, kids FROM bodies WHERE digest IN ({marks})", some).fetchall()  # noqa: S608 - marks
+            found.update((digest, _kids(kids)) for digest, kids in rows)
+        return found
 
     def bodies(self) -> Iterator[StoredBody]:
         """Iterate over the bodies that are stored and not erased."""
@@ -291,6 +302,10 @@ def row_of(position: int, record: Record) -> tuple[int, bytes, bytes, bytes | No
         record.directory,
         record.boundary,
     )
+
+
+def _kids(text: str) -> tuple[Kid, ...]:
+    return tuple(Kid(text[at : at + KID_LENGTH]) for at in range(0, len(text), KID_LENGTH))
 
 
 def _record(row: tuple[int, Any, Any, Any, Any, int, str | None]) -> Record:

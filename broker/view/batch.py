@@ -4,10 +4,11 @@ What counted earlier in the same batch is not in the tables yet, so `Batch` answ
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from broker.ledger.fold import Counted
-from broker.view.schema import BODY, ERASED, NO_BODY, node_id, pack_id
+from broker.ledger.sqlite import MANY
+from broker.view.schema import BODY, ERASED, NO_BODY, node_id, pack_id, unpack_id
 from keys.digests import statement_digest
 from schemas.event import Day, Erasure, Event
 from schemas.ids import Kid, NoticeId, role_of
@@ -35,11 +36,17 @@ class Batch:
 
     # What the fold asks
 
+    def look_up(self, notice_ids: Sequence[NoticeId]) -> None:
+        """Look up the notice ids that the fold will ask about, all in one go."""
+        for at in range(0, len(notice_ids), MANY):
+            some = [pack_id(notice_id) for notice_id in notice_ids[at : at + MANY]]
+            marks = ",".join("?" * len(some))
+            rows = self._db.execute(f"SELECT notice_id FROM statements WHERE notice_id IN ({marks})", some)  # noqa: S608 - marks
+            self._notices.update(NoticeId(unpack_id(row[0])) for row in rows)
+
     def notice(self, notice_id: NoticeId) -> bool:
-        """Say whether a statement with this notice id has counted."""
-        return notice_id in self._notices or self._has(
-            "SELECT 1 FROM statements WHERE notice_id = ?", pack_id(notice_id)
-        )
+        """Say whether a statement with this notice id has counted; it was looked up, or is of this batch."""
+        return notice_id in self._notices
 
     def erased(self, notice_id: NoticeId) -> bool:
         """Say whether an erasure of this notice has counted."""

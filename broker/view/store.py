@@ -24,6 +24,7 @@ from broker.view.log import Log
 from broker.view.schema import APPLICATION_ID, TABLES, VERSION
 from broker.view.statements import Statements
 from keys.log.merkle import tree_frontier
+from schemas.errors import Error
 from schemas.ids import Kid, LedgerIndex, Origin, ParticipantId
 from schemas.record import Record
 from schemas.statement import Statement
@@ -138,7 +139,16 @@ class View(Statements, Feed, Log):
 
     def _read_on(self) -> list[Applied]:
         records = self._writable().read(self.position, _PAGE)
-        return self._apply([(position, record, self._stored_kids(record), None) for position, record in records])
+        digests = [record.body_digest for _, record in records if record.body_digest is not None]
+        holders = self._reader.holders_of(digests)
+        if any(digest not in holders for digest in digests):
+            raise LedgerUnavailableError("The ledger has a record whose body it does not know.")
+        return self._apply(
+            [
+                (position, record, holders.get(record.body_digest or b"", ()), _statement_of(record))
+                for position, record in records
+            ]
+        )
 
     def _is_of(self, ledger: Ledger, length: int) -> bool:
         """Say whether the last leaf came from this ledger: a restored backup, or another file, may have less or other."""
@@ -180,7 +190,7 @@ class View(Statements, Feed, Log):
         parsed = statements or repeat(None)
         return self._apply(
             [
-                (position, record, () if body is None else stanza_kids(body), statement)
+                (position, record, () if body is None else stanza_kids(body), statement or _statement_of(record))
                 for (position, record, body), statement in zip(items, parsed, strict=False)
             ]
         )
@@ -189,6 +199,7 @@ class View(Statements, Feed, Log):
         if not items:
             return []
         batch, addressed = Batch(self._db), set[Kid]()
+        batch.look_up([statement.notice_id for _, _, _, statement in items if statement is not None])
         state, position = self.state, self.position
         applied = []
         with explained():
@@ -222,14 +233,6 @@ class View(Statements, Feed, Log):
             number = numbers[kid] = len(self._kids) + len(numbers) + 1
             self._db.execute("INSERT INTO kids (id, kid) VALUES (?, ?)", (number, kid))
         return number
-
-    def _stored_kids(self, record: Record) -> tuple[Kid, ...]:
-        if record.body_digest is None:
-            return ()
-        kids = self._reader.holders(record.body_digest)
-        if kids is None:
-            raise LedgerUnavailableError("The ledger has a record whose body it does not know.")
-        return kids
 
     # What is held
 
@@ -310,6 +313,16 @@ class View(Statements, Feed, Log):
     def close(self) -> None:
         """Close the connection; the ledger stays open."""
         self._db.close()
+
+
+def _statement_of(record: Record) -> Statement | None:
+    """Return a record's statement; None for an event's, and for one that cannot be read: the fold says so."""
+    if record.proof is None:
+        return None
+    try:
+        return Statement.parse(record.document)
+    except Error:
+        return None
 
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

@@ -8,7 +8,7 @@ the mirror at once where nobody's lie between; else they come by the topic, in i
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +226,10 @@ class KafkaLedger:
     def holders(self, digest: bytes) -> tuple[Kid, ...] | None:
         """Return the key ids of a body's stanzas, also of an erased one."""
         return self._reading.holders(digest)
+
+    def holders_of(self, digests: Sequence[bytes]) -> Mapping[bytes, tuple[Kid, ...]]:
+        """Return the same for many bodies by their digests."""
+        return self._reading.holders_of(digests)
 
     def bodies(self) -> Iterator[StoredBody]:
         """Iterate over the bodies that have been read and not erased."""
