@@ -119,8 +119,8 @@ def _check_headers(scope: Scope, limit: int, wanted: re.Pattern[bytes], called: 
             kind = value if kind is None else b""
         elif name == b"content-length":
             length = value
-        elif name == b"content-encoding":
-            raise Error("Bodies are sent without Content-Encoding.", problem="unsupported-media-type")
+        elif name == b"content-encoding" or (name == b"transfer-encoding" and value.strip().lower() != b"chunked"):
+            raise Error("Bodies are sent without compression.", problem="unsupported-media-type")
     if kind is None or not wanted.fullmatch(kind):
         raise Error(f"The body must be {called}.", problem="unsupported-media-type")
     # 16 digits are enough for every length that could be meant; more are not worth turning into a number.

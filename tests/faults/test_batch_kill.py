@@ -42,7 +42,7 @@ def test_a_backlog_is_published_once_and_in_its_order_however_often_the_broker_d
             assert [one["id"] for one in listed] == accepted
             assert [one["id"] for one in sorted(listed, key=lambda one: one["index"])] == accepted
             assert {one["attempts"] for one in listed} == {0}
-            assert not gateway.alarms(SENDER)
+            until(lambda: not gateway.alarms(SENDER), 30)
         found = [name for _, name, *_ in broker.notices(READER)][1:]
         assert found == [one["notice_id"] for one in listed]
 

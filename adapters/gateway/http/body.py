@@ -43,7 +43,8 @@ async def read(
     length = request.headers.get("content-length")
     if not (optional and kind is None):
         _check_type(kind, types)
-    if "content-encoding" in request.headers:
+    codings = {value.strip().lower() for value in request.headers.getlist("transfer-encoding")}
+    if "content-encoding" in request.headers or not codings <= {"chunked"}:
         raise Error(
             "The body must not be compressed in transit.",
             hint=f"Send {types[0]} without compression.",
