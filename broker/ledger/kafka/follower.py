@@ -45,6 +45,8 @@ TOGETHER_MS: Final = 100
 TOGETHER_BYTES: Final = 256 << 10
 """Bodies and decisions are fetched some at a time: an instance has most of them from itself, and each fetch costs."""
 NOTE_S: Final = 2.0
+REST_S: Final = {"ledger": 0.05, "bodies": 1.0, "decisions": 1.0}
+"""Seconds for which topics are not read after an own append, unless somebody waits: else an instance fetches its own."""
 OWN: Final = 100_000
 RETRY_S: Final = 0.2
 STOP_S: Final = 5.0
@@ -99,9 +101,9 @@ class Follower:
         self._moved = asyncio.Condition()
         self._say_after: dict[str, float] = {}
         self._note_after = 0.0
-        self._own: set[bytes] = (
-            set()
-        )  # keys of bodies that this instance has just written; added to by the ledger thread
+        self._own: set[bytes] = set()  # keys of bodies that this instance has written, and that will come
+        self._resting: dict[str, asyncio.TimerHandle] = {}  # what is not fetched just now, and what ends that
+        self._asked = 0  # how many wait for a refresh
         self.skipped: Counter[str] = Counter()
         self.absent = 0
         self.behind = True
@@ -339,17 +341,44 @@ class Follower:
                 batch.bodies.append(ReadBody(part.topic, message.key, sha256(body), kids, body, message.timestamp))
         return batch
 
-    def know(self, keys: Iterable[bytes]) -> None:
-        """Take note that the mirror has these bodies already; called by the ledger thread."""
-        if len(self._own) < OWN:
-            self._own.update(keys)
+    # What this instance has appended itself
 
-    def pass_over(self) -> None:
-        """Go on reading the ledger behind what the mirror has by now: this instance has just appended it."""
-        following = self._mirror.next(LEDGER)
-        if self._last < 0 and not self._pending and following > self._seen:
-            self._seen = following
-            self._consumers["ledger"].seek(TopicPartition(LEDGER, 0), following)
+    def pass_over(self, again: Iterable[bytes]) -> None:
+        """Take note that this instance has just appended, and has all of it here; `again` are keys of bodies that come again.
+
+        Nothing is fetched for a moment: what would come now is most likely what is here already.
+        """
+        if len(self._own) < OWN:
+            self._own.update(again)
+        if self._pending or self.behind or self._asked or self._last >= 0:
+            return
+        for kind, seconds in REST_S.items():
+            if kind not in self._resting:
+                consumer = self._consumers[kind]
+                consumer.pause(*consumer.assignment())
+                self._resting[kind] = asyncio.get_running_loop().call_later(seconds, self._wake, kind)
+
+    def hurry(self) -> None:
+        """Read the ledger now: others have appended, too."""
+        self._wake("ledger")
+
+    def _wake(self, kind: str) -> None:
+        """Fetch again, behind what the mirror has by now."""
+        timer = self._resting.pop(kind, None)
+        if timer is None:
+            return
+        timer.cancel()
+        consumer = self._consumers[kind]
+        for part in consumer.assignment():
+            following = self._mirror.next(part.topic)
+            if part.topic == LEDGER:
+                if following > self._seen and not self._pending:
+                    self._seen = following
+                    consumer.seek(part, following)
+            elif following > self._at[part.topic]:
+                self._at[part.topic] = following
+                consumer.seek(part, following)
+            consumer.resume(part)
 
     def _take_small(self, found: dict[Any, list[Any]]) -> None:
         batch = Batch()
@@ -394,7 +423,7 @@ class Follower:
             self._note_after = time.monotonic() + NOTE_S
             with self._mirror.lock:
                 self._mirror.take(batch)
-        self._at |= reached
+        self._at |= {topic: max(at, self._at[topic]) for topic, at in reached.items()}
 
     # Moving on
 
@@ -449,6 +478,7 @@ class Follower:
 
     async def _passed(self) -> bool:
         """Say whether what the first record waits for has been read, or is not going to come."""
+        self._wake("bodies")
         if self._pending[0].offset >= self._barred:
             seen = self._seen
             self._barrier = await self._end((OBJECTS, *self._bodies))
@@ -474,9 +504,14 @@ class Follower:
         ends = await self._end((LEDGER, OBJECTS, CHECKPOINTS))
         if not self._reaches(ends[LEDGER]) or self.short:
             raise LedgerUnavailableError("The ledger's topic is not, or not all of, what was read of it.")
-        async with self._moved:
-            while not self._is_past(ends) and not self.short:
-                await self._moved.wait()
+        self._asked += 1
+        try:
+            self.hurry()
+            async with self._moved:
+                while not self._is_past(ends) and not self.short:
+                    await self._moved.wait()
+        finally:
+            self._asked -= 1
 
 
 @contextmanager

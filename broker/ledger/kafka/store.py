@@ -1,57 +1,44 @@
 """The ledger on a Kafka cluster: the port's verbs, for the ledger thread; the topics' life is that of another thread.
 
-An append sends bodies, objects and decisions first, and the records once all of these are acknowledged by all in-sync
-copies: no transaction is needed, for what is left behind by a crash is a body that no record names. Own records go into
-the mirror at once where nobody's lie between; else they come by the topic, in its order.
+Reading is from the mirror, which the follower fills; appending is the appender's; this puts the parts together.
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 import structlog
-import uvloop
 
 from broker.ledger.kafka.admin import prepare
+from broker.ledger.kafka.appender import ANSWER_S, SEND_S, Appender, Appending, Moved
 from broker.ledger.kafka.care import Care
 from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.follower import Follower
 from broker.ledger.kafka.frames import FrameKeys
 from broker.ledger.kafka.loggers import bound_loggers
-from broker.ledger.kafka.mirror import Batch, Mirror, MirrorReader, ReadBody, ReadDecision, ReadObject, ReadRecord
-from broker.ledger.kafka.payloads import CHECKPOINT, INSTANCE, Heartbeat, encode_checkpoint, encode_record
+from broker.ledger.kafka.loop import LoopThread, within_seconds
+from broker.ledger.kafka.mirror import Mirror, MirrorReader
+from broker.ledger.kafka.payloads import CHECKPOINT, INSTANCE, Heartbeat, encode_checkpoint
 from broker.ledger.kafka.producer import Producer, Sending, Sent, demand_all
 from broker.ledger.kafka.topics import (
     CHECKPOINTS,
-    DECISIONS,
-    LEDGER,
-    OBJECTS,
     Finding,
-    body_topic,
 )
 from broker.ledger.port import (
     Append,
     Condition,
-    Entry,
     LedgerUnavailableError,
     StoredBody,
     Told,
 )
-from broker.ledger.stanzas import stanza_kids
-from keys.digests import sha256, statement_digest
+from keys.digests import sha256
 from schemas.ids import Kid, Origin
 from schemas.record import Record
-from schemas.statement import Statement
 
-ANSWER_S: Final = 5.0
-"""Seconds that an append or a refresh may take before the ledger is said to be unavailable."""
-BODIES_S: Final = 0.5
-"""Seconds that the bodies of an append are waited for: one slow topic must not hold up the others."""
 BEAT_S: Final = 1.0
 STALE_S: Final = 5.0
 """Seconds without an acknowledged heartbeat after which nothing is signed or appended."""
@@ -62,7 +49,6 @@ STALE_ANSWER_S: Final = 1.0
 START_S: Final = 60.0
 STOP_S: Final = 10.0
 
-T = TypeVar("T")
 log = structlog.get_logger("broker")
 
 
@@ -85,30 +71,11 @@ class Place:
     alone_s: float = 3600.0
 
 
-class Moved(Protocol):
-    """A record of another store, the key ids that its body is for, and the body; None where it has none any more."""
-
-    @property
-    def record(self) -> Record:
-        """Return the record."""
-        ...
-
-    @property
-    def holders(self) -> tuple[Kid, ...]:
-        """Return the key ids."""
-        ...
-
-    @property
-    def body(self) -> bytes | None:
-        """Return the body."""
-        ...
-
-
 class KafkaLedger:
     """Implements `Ledger` and `Shared` for one thread, the ledger thread; `reader` is for others.
 
     Ownership: `_reads` and `_put` are the ledger thread's; `_mirror` is written under its lock; what is `Follower`'s or `Producer`'s
-    belongs to the loop of `_thread`. `confirmed`, `skew_ms` are written by that thread and read by anybody.
+    belongs to the thread of `_loop`. `confirmed`, `skew_ms` are written by that thread and read by anybody.
     """
 
     def __init__(self, folder: Path, origin: Origin, place: Place) -> None:
@@ -130,16 +97,19 @@ class KafkaLedger:
         self._size = 0
         self._put: dict[str, bytes] = {}  # digests of own objects that have not come by their topic
         self._telling: Future[list[Sent | Exception]] | None = None
-        self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="kafka", daemon=True)
+        self._loop = LoopThread("kafka")
         self._tasks: list[asyncio.Task[None]] = []
         self._follower: Follower | None = None
         self._producer: Producer | None = None
+        self._appender: Appender | None = None
         self._care: Care | None = None
-        self._thread.start()
         try:
-            self._do(self._start(), START_S)
+            self._loop.do(self._start(), START_S)
             self._reads = self._mirror.reader()
+            follower, producer = self._parts()
+            self._appender = Appender(
+                place.keys, self._mirror, self._reads, producer, follower, self._loop, self.refresh
+            )
         except BaseException:
             self.close()
             raise
@@ -186,13 +156,6 @@ class KafkaLedger:
                 failed=type(task.exception()).__name__,
                 exc_info=task.exception(),
             )
-
-    def _do(self, work: Awaitable[T], within: float) -> T:
-        """Run something on the loop and wait for it, for so many seconds; raise `LedgerUnavailableError` beyond."""
-        try:
-            return asyncio.run_coroutine_threadsafe(_within(work, within), self._loop).result(within + STOP_S)
-        except TimeoutError:
-            raise LedgerUnavailableError("The cluster does not answer in time.") from None
 
     def _parts(self) -> tuple[Follower, Producer]:
         if self._follower is None or self._producer is None:
@@ -258,7 +221,7 @@ class KafkaLedger:
     def refresh(self) -> None:
         """Return once all can be read here that anybody had appended before the call."""
         follower, _ = self._parts()
-        self._do(follower.refresh(), STALE_ANSWER_S if self.stale else ANSWER_S)
+        self._loop.do(follower.refresh(), STALE_ANSWER_S if self.stale else ANSWER_S)
 
     def changed(self) -> list[str]:
         """Return the names of objects that came by their topic since the last call."""
@@ -278,155 +241,32 @@ class KafkaLedger:
 
     def append(self, append: Append) -> tuple[int | None, ...]:
         """Send what belongs to records, then the records, and return where they are; see the port."""
+        return self.begin(append).finish()
+
+    def begin(self, append: Append) -> Appending:
+        """Begin an append: what belongs to its records is on its way; see `Shared`."""
         self._demand_fresh()
-        begin = self._mirror.next(LEDGER)
-        entries = [(entry, () if entry.body is None else stanza_kids(entry.body)) for entry in append.entries]
         self._put |= {name: sha256(data) for name, data in append.objects.items()}
-        kept, marks = self._do(self._send_parts(append), ANSWER_S + STOP_S)
-        chosen = [pair for pair, is_kept in zip(entries, kept, strict=True) if is_kept]
-        offsets = self._append_records([(entry.record, kids) for entry, kids in chosen], begin) if chosen else []
-        self._take_own(chosen, offsets, append, marks)
-        if offsets:
-            self._reach(max(offsets) + 1)
-        found = iter(offsets)
-        return tuple(next(found) if is_kept else None for is_kept in kept)
+        return self._appends.begin(append)
 
     def take(self, moved: Sequence[Moved]) -> None:
         """Append records of another store in this very order, their bodies before them; see `broker.migrate.Target`."""
         self._demand_fresh()
-        begin = self._mirror.next(LEDGER)
-        _, producer = self._parts()
-        bodies = [
-            self._framed(
-                body_topic(Statement.parse(one.record.document).topic), statement_digest(one.record.document), one.body
-            )
-            for one in moved
-            if one.body is not None
-        ]
-        demand_all(self._do(producer.send(bodies, ANSWER_S), ANSWER_S + STOP_S))
-        with self._mirror.lock:
-            self._mirror.forget(
-                (one.record.body_digest, one.record.leaf.received_at, one.holders)
-                for one in moved
-                if one.body is None and one.record.body_digest is not None
-            )
-        offsets = self._append_records([(one.record, one.holders) for one in moved], begin, in_order=True)
-        self._reach(max(offsets) + 1)
+        self._appends.take(moved)
+
+    @property
+    def _appends(self) -> Appender:
+        if self._appender is None:
+            raise LedgerUnavailableError("The ledger is closed.")
+        return self._appender
 
     def _demand_fresh(self) -> None:
         """Demand that the cluster has acknowledged something just now: a process may have stood still for minutes."""
         if self.stale:
-            self._do(self._beat(STALE_ANSWER_S), ANSWER_S)
+            self._loop.do(self._beat(STALE_ANSWER_S), ANSWER_S)
         troubles = self.troubles()
         if troubles:
             raise LedgerUnavailableError(f"Nothing can be appended now: {troubles[0]}.")
-
-    async def _send_parts(self, append: Append) -> tuple[list[bool], list[int]]:
-        """Send bodies, objects and decisions; return which entries may go on, and the objects' and decisions' offsets.
-
-        Raises `LedgerUnavailableError` where an object or decision is not known to be there.
-        """
-        _, producer = self._parts()
-        bodies = [self._body(entry) for entry in append.entries if entry.body is not None]
-        objects = [self._framed(OBJECTS, name.encode(), data) for name, data in append.objects.items()]
-        decisions = [self._framed(DECISIONS, item.day.encode(), item.data) for item in append.decisions]
-        parts, others = await asyncio.gather(
-            producer.send(bodies, BODIES_S if len(bodies) > 1 else ANSWER_S),
-            producer.send([*objects, *decisions], ANSWER_S),
-        )
-        demand_all(others)
-        if bodies and not any(isinstance(one, Sent) for one in parts):
-            demand_all(parts)
-        outcomes = iter(parts)
-        kept = [entry.body is None or isinstance(next(outcomes), Sent) for entry in append.entries]
-        return kept, [one.offset for one in others if isinstance(one, Sent)]
-
-    def _body(self, entry: Entry) -> Sending:
-        assert entry.body is not None  # the caller has looked
-        return self._framed(body_topic(entry.topic), statement_digest(entry.record.document), entry.body)
-
-    def _framed(self, topic: str, key: bytes | None, payload: bytes) -> Sending:
-        return Sending(topic, key, self._place.keys.sign(topic, key, payload))
-
-    def _append_records(
-        self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], begin: int, *, in_order: bool = False
-    ) -> list[int]:
-        """Send records and return the offset of each; what failed is looked for in the topic, then sent once more.
-
-        Where they must lie in this very order, all behind the first that is missing are sent once more: doubles fold away.
-        """
-        _, producer = self._parts()
-        records = [self._framed(LEDGER, None, encode_record(record, kids)) for record, kids in entries]
-        sent = self._do(producer.send(records, ANSWER_S), ANSWER_S + STOP_S)
-        places = [one.offset if isinstance(one, Sent) else None for one in sent]
-        if any(place is None for place in places):
-            places = self._find(entries, places, begin)
-            again = [number for number, place in enumerate(places) if place is None]
-            if again:
-                if in_order:
-                    again = list(range(again[0], len(records)))
-                resent = self._do(producer.send([records[number] for number in again], ANSWER_S), ANSWER_S + STOP_S)
-                demand_all(resent)
-                for number, one in zip(again, resent, strict=True):
-                    places[number] = one.offset if isinstance(one, Sent) else None
-        return [place for place in places if place is not None]  # all of them, or it has raised
-
-    def _find(
-        self, entries: Sequence[tuple[Record, tuple[Kid, ...]]], places: Sequence[int | None], begin: int
-    ) -> list[int | None]:
-        """Read the ledger's tail and match by leaf and document: a failed send may have arrived."""
-        self.refresh()
-        found: dict[tuple[bytes, bytes], int] = {}
-        position = begin
-        while records := self.read(position, 500):
-            found |= {(record.leaf.encode(), record.document): at for at, record in records}
-            position = records[-1][0] + 1
-        return [
-            found.get((record.leaf.encode(), record.document)) if place is None else place
-            for (record, _), place in zip(entries, places, strict=True)
-        ]
-
-    def _take_own(
-        self,
-        entries: Sequence[tuple[Entry, tuple[Kid, ...]]],
-        offsets: Sequence[int],
-        append: Append,
-        marks: Sequence[int],
-    ) -> None:
-        """Put into the mirror what was just appended, the records only where nobody's lie between."""
-        with self._mirror.lock:
-            count = len(append.objects)
-            batch = Batch(
-                objects=[ReadObject(at, *item) for at, item in zip(marks[:count], append.objects.items(), strict=True)],
-                decisions=[
-                    ReadDecision(at, item.day, item.data)
-                    for at, item in zip(marks[count:], append.decisions, strict=True)
-                ],
-            )
-            first = self._mirror.next(LEDGER)
-            if offsets and list(offsets) == list(range(first, first + len(offsets))):
-                batch.records = [
-                    ReadRecord(at, entry.record, kids) for at, (entry, kids) in zip(offsets, entries, strict=True)
-                ]
-                batch.next = {LEDGER: offsets[-1] + 1}
-            for entry, kids in entries:
-                digest = entry.record.body_digest
-                if entry.body is not None and digest is not None:
-                    topic, key = body_topic(entry.topic), statement_digest(entry.record.document)
-                    at = entry.record.leaf.received_at
-                    batch.bodies.append(ReadBody(topic, key, digest, kids, entry.body, at))
-            if batch.records or batch.bodies or marks:
-                self._mirror.take(batch)
-        follower, _ = self._parts()
-        follower.know(item.key for item in batch.bodies)
-        if batch.records:
-            self._loop.call_soon_threadsafe(follower.pass_over)
-
-    def _reach(self, position: int) -> None:
-        """Wait until the mirror has all records before a position."""
-        with self._mirror.lock:
-            if not self._mirror.lock.wait_for(lambda: self._mirror.next(LEDGER) >= position, ANSWER_S):
-                raise LedgerUnavailableError("The ledger's topic cannot be read in time.")
 
     def erase(self, digests: Iterable[bytes]) -> None:
         """Erase bodies here for good, and let their topics forget them; see the port."""
@@ -444,7 +284,7 @@ class KafkaLedger:
     def _bury(self, found: Sequence[tuple[str, bytes]]) -> None:
         _, producer = self._parts()
         tombs = [Sending(topic, key, None) for topic, key in found]
-        demand_all(self._do(producer.send(tombs, ANSWER_S), ANSWER_S + STOP_S))
+        demand_all(self._loop.do(producer.send(tombs, ANSWER_S), SEND_S))
         if self._care is not None:
             self._care.erased_in([topic for topic, _ in found])
 
@@ -461,10 +301,13 @@ class KafkaLedger:
         """Publish a checkpoint, without waiting; raise for the one before, if that did not arrive."""
         _, producer = self._parts()
         before = self._telling
-        sending = self._framed(CHECKPOINTS, CHECKPOINT, encode_checkpoint(self._place.name, note))
-        self._telling = asyncio.run_coroutine_threadsafe(producer.send([sending], ANSWER_S), self._loop)
+        sending = self._told(CHECKPOINT, encode_checkpoint(self._place.name, note))
+        self._telling = self._loop.start(producer.send([sending], ANSWER_S), SEND_S)
         if before is not None and before.done():
             demand_all(before.result())
+
+    def _told(self, key: bytes, payload: bytes) -> Sending:
+        return Sending(CHECKPOINTS, key, self._place.keys.sign(CHECKPOINTS, key, payload))
 
     def told(self) -> Told | None:
         """Return the newest checkpoint that was published."""
@@ -490,7 +333,7 @@ class KafkaLedger:
         now_ms = time.time_ns() // 1_000_000
         key = INSTANCE + self._place.name.encode()
         beat = Heartbeat(now_ms, self._place.signer, self._size)
-        (sent,) = await producer.send([self._framed(CHECKPOINTS, key, beat.encode())], within)
+        (sent,) = await producer.send([self._told(key, beat.encode())], within)
         demand_all([sent])
         assert isinstance(sent, Sent)
         self.confirmed = time.monotonic()
@@ -511,7 +354,7 @@ class KafkaLedger:
 
     def _refresh_soon(self) -> "asyncio.Future[None]":
         follower, _ = self._parts()
-        return asyncio.ensure_future(_within(follower.refresh(), ANSWER_S))
+        return asyncio.ensure_future(within_seconds(follower.refresh(), ANSWER_S))
 
     # Health
 
@@ -564,15 +407,12 @@ class KafkaLedger:
 
     def close(self) -> None:
         """Stop reading and sending within a bound, and release the mirror."""
-        if self._thread.is_alive():
+        if self._loop.running:
             try:
-                self._do(self._stop(), STOP_S)
+                self._loop.do(self._stop(), STOP_S)
             except LedgerUnavailableError:
                 log.warning("cluster.left_open")
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(STOP_S)
-        if not self._thread.is_alive() and not self._loop.is_closed():
-            self._loop.close()
+        self._loop.stop()
         if self._reads is not None:
             self._reads.close()
             self._reads = None
@@ -586,12 +426,3 @@ class KafkaLedger:
             await self._follower.stop()
         if self._producer is not None:
             await self._producer.stop()
-
-
-async def _within(work: Awaitable[T], seconds: float) -> T:
-    """Wait for something, for so many seconds; raise `LedgerUnavailableError` beyond."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await work
-    except TimeoutError:
-        raise LedgerUnavailableError("The cluster does not answer in time.") from None
