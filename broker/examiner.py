@@ -41,7 +41,7 @@ class Examination:
 class Examiner:
     """One thread; `put` and `end` are for others. It hands `Examination`s on to a queue, and None at its end."""
 
-    def __init__(self, examine: Examine, onward: "queue.Queue[Any]") -> None:
+    def __init__(self, examine: Examine, onward: "queue.SimpleQueue[Any]") -> None:
         """Examine with a function that this thread alone calls."""
         self._examine = examine
         self._onward = onward

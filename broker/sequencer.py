@@ -7,38 +7,34 @@ retries finds its receipt (`Repeated`). The event loop only waits; an examiner t
 The chunk ends at an open act or a recall, for what follows it must be decided under what it changed.
 
 Ownership: `trust`, `signed`, `signed_at`, `skipped`, `alarm` and `failure` are written by the ledger thread and read by
-anybody (each a reference to an immutable value); so is the view's size. The queues are everybody's, and every other
-attribute whose name begins with `_` is the ledger thread's where nothing else is said.
+anybody (each a reference to an immutable value); so is the view's size. The intake is everybody's, and every other attribute
+whose name begins with `_` is the ledger thread's where nothing else is said.
 """
 
-import asyncio
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import structlog
 
 from broker.answers import (
-    LATER,
     Answer,
     NotPublished,
     OverloadedError,
     Published,
-    as_answer,
     left_open,
     settle,
-    stopped,
 )
 from broker.checkpoints import CheckpointSource, SignedTree
 from broker.clock import Clock
-from broker.examiner import Examination, Examiner
+from broker.examiner import Examination
 from broker.housekeeping import Housekeeping
+from broker.intake import Call, Intake
 from broker.ledger.fold import Reason
-from broker.ledger.port import Append, Condition, Decision, Entry, Ledger, Shared, StorageFullError
+from broker.ledger.port import Append, Appending, Condition, Decision, Entry, Ledger, Shared, StorageFullError
 from broker.ledger.signer import SignerError
 from broker.publish import (
     Accepted,
@@ -66,10 +62,6 @@ from schemas.ids import Kid, LedgerIndex, NoticeId, Origin
 from schemas.limits import LIMITS
 from schemas.record import Record
 
-CHUNK: Final = 64
-QUEUE: Final = 4096
-ANSWER_S: Final = 15.0
-"""Seconds after which a sender is told that the outcome is open: a store of several nodes may be without a leader."""
 TRIES: Final = 3
 """How often what others appended meanwhile makes a statement be decided again."""
 OVERTAKEN: Final = frozenset({Reason.RULES, Reason.KNOWN})
@@ -84,14 +76,16 @@ log = structlog.get_logger("broker")
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    run: Callable[[], object]
-    answer: "asyncio.Future[object]"
+class _Chunk:
+    """What was decided together, the accepted ones among it, whether what follows depends on it, and its append.
 
+    `appending` is None where there is nothing to append.
+    """
 
-@dataclass(frozen=True, slots=True)
-class _Wake:
-    """There is something new to read."""
+    decided: Sequence[tuple[Examination, Outcome]]
+    accepted: Sequence[Accepted]
+    opened: bool
+    appending: Appending | None
 
 
 class Sequencer:
@@ -123,15 +117,13 @@ class Sequencer:
         self._housekeeping = housekeeping
         self._clock = clock
         self._quota = Quota()
-        self._jobs: queue.Queue[Examination | _Call | _Wake | None] = queue.Queue(QUEUE)
-        self._examiner = Examiner(self._examine_one, self._jobs)
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self.intake = Intake(self._examine_one, self._thread.is_alive)
+        self._begun: _Chunk | None = None  # whose append is under way
         self.signed_at = 0
         self._sign_after = 0.0
         self._followed = True  # whether what the last leaves changed has taken effect
-        self._ended = False  # read by the loop
         self._news: list[str] = []  # names of objects that other instances have put
-        self._waiting: set[asyncio.Future[Any]] = set()  # added to by the loop, read once by the ledger thread
         self._listeners: list[Listener] = []
         self._announced = self.trust  # behind the last checkpoint that was announced
         self._untold: list[
@@ -143,14 +135,14 @@ class Sequencer:
     def start(self) -> None:
         """Start the thread; the first checkpoint is signed before this returns."""
         if self._shared is not None:
-            self._shared.on_news(self._wake_up)
+            self._shared.on_news(self.intake.wake_up)
         self._sign()
         self._thread.start()
-        self._examiner.start()
+        self.intake.examiner.start()
 
     def stop(self, seconds: float = 10.0) -> None:
         """Finish what is queued and end the thread, within a bound; who comes later is turned away."""
-        self._examiner.end()
+        self.intake.examiner.end()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
@@ -162,7 +154,7 @@ class Sequencer:
     @property
     def backlog(self) -> int:
         """Return the number of jobs that wait."""
-        return self._jobs.qsize() + self._examiner.backlog
+        return self.intake.backlog
 
     def on_checkpoint(self, listener: Listener) -> None:
         """Call `listener` from the ledger thread whenever a newer checkpoint is out."""
@@ -170,76 +162,15 @@ class Sequencer:
 
     async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
         """Publish one envelope; raise `OverloadedError` when nothing can be decided now."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._demand_room()
-        self._examiner.put(notice_id, data, answer)
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                return await self._await(answer)
-        except TimeoutError:
-            raise left_open() from None
+        return await self.intake.publish(notice_id, data)
 
     async def publish_many(self, lines: Sequence[bytes]) -> list[Answer]:
-        """Publish envelopes in their order, each standing alone; raise `OverloadedError` where none was tried.
-
-        Where nothing can be decided on one of them now, what lies a chunk behind it is not tried: whoever sends again from
-        there on has published in the same order.
-        """
-        self._demand_room(len(lines))
-        answers: list[Answer] = []
-        for at in range(0, len(lines), CHUNK):
-            answers += await self._publish_piece(lines[at : at + CHUNK])
-            if any(isinstance(answer, NotPublished) and answer.error.status in LATER for answer in answers[at:]):
-                left = OverloadedError("Not tried: nothing could be decided on one before it.")
-                return answers + [NotPublished(left, (), None)] * (len(lines) - len(answers))
-        return answers
-
-    async def _publish_piece(self, lines: Sequence[bytes]) -> list[Answer]:
-        loop = asyncio.get_running_loop()
-        waiting: list[asyncio.Future[Answer]] = [loop.create_future() for _ in lines]
-        for data, answer in zip(lines, waiting, strict=True):
-            self._examiner.put(None, data, answer)
-        self._waiting.update(waiting)
-        try:
-            if self._ended:
-                settle([(answer, stopped()) for answer in waiting if not answer.done()])
-            await asyncio.wait(waiting, timeout=ANSWER_S)
-            for answer in waiting:
-                if not answer.done():
-                    answer.set_exception(left_open())
-            found = await asyncio.gather(*waiting, return_exceptions=True)
-        finally:
-            self._waiting.difference_update(waiting)
-        return [as_answer(answer) for answer in found]
+        """Publish envelopes in their order, each standing alone; raise `OverloadedError` where none was tried."""
+        return await self.intake.publish_many(lines)
 
     async def call(self, run: Callable[[], T]) -> T:
         """Run a function in the ledger thread and return its result or raise its error."""
-        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._demand_room()
-        self._jobs.put_nowait(_Call(run, answer))
-        return cast("T", await self._await(answer))
-
-    async def _await(self, answer: "asyncio.Future[T]") -> T:
-        """Wait for an answer, and for no longer than there is a thread that could give it."""
-        self._waiting.add(answer)
-        try:
-            if self._ended and not answer.done():
-                raise stopped()
-            return await answer
-        finally:
-            self._waiting.discard(answer)
-
-    def _demand_room(self, wanted: int = 1) -> None:
-        if not self._thread.is_alive():
-            raise stopped()
-        # Half of the ledger's queue is left to what the examiner hands on.
-        if self.backlog + wanted > QUEUE // 2:
-            raise OverloadedError("Too many requests are waiting for the ledger.")
-
-    def _wake_up(self) -> None:
-        """Have the ledger thread look at what others have appended; called by the store's thread."""
-        if self._jobs.empty():
-            self._jobs.put_nowait(_Wake())
+        return await self.intake.call(run)
 
     def _examine_one(self, data: bytes, notice_id: NoticeId | None, heads: HeadMemory) -> Examined:
         """Parse and verify ahead of the ledger thread; called by the examiner's."""
@@ -253,54 +184,53 @@ class Sequencer:
             self._serve()
         finally:
             # Also after an error that nobody foresaw: that ends the thread, and nobody may wait for it.
-            self._ended = True
-            settle([(answer, stopped()) for answer in list(self._waiting)])
+            self.intake.end()
 
     def _serve(self) -> None:
         running = True
         while running:
-            jobs = self._take()
+            jobs = self.intake.take(self._patience())
             running = None not in jobs
-            waiting = [job for job in jobs if isinstance(job, Examination | _Call)]
+            waiting = [job for job in jobs if isinstance(job, Examination | Call)]
             try:
                 if self._shared is not None:
                     self._attend()
                 self._keep_house()
             except Error as error:
                 self._fail(error)
+            if not waiting:
+                waiting += self._finish()
             while waiting:
                 waiting = self._work(waiting)
             self._sign_when_due()
+        while self._begun is not None:
+            waiting = [*self._finish()]
+            while waiting:
+                waiting = self._work(waiting)
         self._sign()
 
-    def _take(self) -> list[Examination | _Call | _Wake | None]:
-        pending = self._view.size > self.signed.size
-        try:
-            jobs = [self._jobs.get(timeout=SIGN_EVERY_S if pending else TICK_S)]
-        except queue.Empty:
-            return []
-        while len(jobs) < CHUNK:
-            try:
-                jobs.append(self._jobs.get_nowait())
-            except queue.Empty:
-                break
-        return jobs
+    def _patience(self) -> float:
+        """Return the seconds that the next job is waited for."""
+        if self._begun is not None:
+            return 0.0
+        return SIGN_EVERY_S if self._view.size > self.signed.size else TICK_S
 
-    def _work(self, jobs: Sequence[Examination | _Call]) -> list[Examination | _Call]:
+    def _work(self, jobs: Sequence[Examination | Call]) -> list[Examination | Call]:
         """Work through jobs up to one that what follows depends on, and return the rest."""
         first = jobs[0]
-        if isinstance(first, _Call):
+        if isinstance(first, Call):
+            again = self._finish()
             self._call(first)
-            return list(jobs[1:])
+            return [*again, *jobs[1:]]
         taken: list[Examination] = []
         for job in jobs:
-            if isinstance(job, _Call):
+            if isinstance(job, Call):
                 break
             taken.append(job)
         done, again = self._publish_chunk(taken)
         return [*again, *jobs[done:]]
 
-    def _call(self, job: _Call) -> None:
+    def _call(self, job: Call) -> None:
         try:
             try:
                 self._catch_up()  # what it appends must not come before what a failure left between ledger and view
@@ -337,7 +267,11 @@ class Sequencer:
             raise
 
     def _publish_chunk(self, jobs: Sequence[Examination]) -> tuple[int, list[Examination]]:
-        """Decide, append, apply, answer; return how many jobs were dealt with, and which of them are to be decided again."""
+        """Decide and append; return how many jobs were dealt with, and which ones are to be decided again.
+
+        In a store that others append to, too, what was decided before is applied and answered only once this one's append
+        has begun: while the one is waited for, the other is decided.
+        """
         try:
             self.demand_sound()
             try:
@@ -351,6 +285,8 @@ class Sequencer:
             return len(jobs), []
         now_ms = self._clock.now_ms()
         staged = Staged(self._view)
+        for before in () if self._begun is None else self._begun.accepted:
+            staged.add(before.statement.notice_id)
         decided: list[tuple[Examination, Outcome]] = []
         opened = False
         for job in jobs:
@@ -366,11 +302,17 @@ class Sequencer:
             decided.append((job, outcome))
             if opened:
                 break
-        return len(decided), self._commit(decided, now_ms, opened=opened)
+        if not decided:
+            return 0, self._finish()  # what it touches is under way
+        begun = self._begin(decided, now_ms, opened=opened)
+        again = self._finish()
+        self._begun = begun
+        if begun is not None and (opened or self._shared is None):
+            again += self._finish()
+        return len(decided), again
 
-    def _commit(
-        self, decided: Sequence[tuple[Examination, Outcome]], now_ms: int, *, opened: bool
-    ) -> list[Examination]:
+    def _begin(self, decided: Sequence[tuple[Examination, Outcome]], now_ms: int, *, opened: bool) -> _Chunk | None:
+        """Begin to append what was decided; None where that failed, which everybody concerned is told."""
         accepted = [outcome for _, outcome in decided if isinstance(outcome, Accepted)]
         day = from_seconds(now_ms // 1000)[:10]
         decisions = tuple(
@@ -378,15 +320,32 @@ class Sequencer:
             for _, outcome in decided
             if not isinstance(outcome, Repeated) and outcome.decision is not None
         )
+        try:
+            appending = None
+            if accepted or decisions:
+                entries = tuple(Entry(outcome.record, outcome.body, outcome.statement.topic) for outcome in accepted)
+                appending = self._ledger.begin(Append(entries, decisions=decisions))
+        except Error as error:
+            self._fail(error)
+            settle([(job.answer, error) for job, _ in decided])
+            return None
+        return _Chunk(decided, accepted, opened, appending)
+
+    def _finish(self) -> list[Examination]:
+        """Apply and answer what was begun, if there is something; return which of it is to be decided again."""
+        chunk, self._begun = self._begun, None
+        if chunk is None:
+            return []
+        decided, opened = chunk.decided, chunk.opened
         applied: dict[bytes, Applied] = {}
         published = False
         try:
-            if accepted or decisions:
-                entries = tuple(Entry(outcome.record, outcome.body, outcome.statement.topic) for outcome in accepted)
-                positions = self._ledger.append(Append(entries, decisions=decisions))
+            if chunk.appending is not None:
+                self.demand_sound()  # once more: what was begun is no reason to append to the wrong ledger
+                positions = chunk.appending.finish()
                 # --- the commit point: from here on the accepted statements are published ---
                 published = True
-                kept = [(outcome, at) for outcome, at in zip(accepted, positions, strict=True) if at is not None]
+                kept = [(outcome, at) for outcome, at in zip(chunk.accepted, positions, strict=True) if at is not None]
                 after = self._view.position + len(kept)
                 results = self._view.follow(
                     [(at, outcome.record, outcome.body) for outcome, at in kept],
@@ -405,7 +364,7 @@ class Sequencer:
                 error = left_open()
             settle([(job.answer, error) for job, _ in decided])
             return []
-        if accepted or decisions:
+        if chunk.appending is not None:
             self.failure = None
         again = [job for job, outcome in decided if job.again < TRIES and self._overtaken(outcome, applied)]
         settle([(job.answer, self._answer(outcome, applied)) for job, outcome in decided if job not in again])

@@ -80,6 +80,14 @@ class StoredBody:
     since: int
 
 
+class Appending(Protocol):
+    """An append that was begun: a store that is far away is waited for while something else is done."""
+
+    def finish(self) -> tuple[int | None, ...]:
+        """Return each entry's position once it is durable; see `Ledger.append`."""
+        ...
+
+
 class LedgerReader(Protocol):
     """Reads a ledger; one for each thread. Sees what was appended before the call. Raises `LedgerUnavailableError`."""
 
@@ -154,6 +162,13 @@ class Ledger(LedgerReader, Protocol):
         enough; nothing is said about it yet. A body is never there later than its record, an object never later than
         the leaf that names it. Raises `StorageFullError` (nothing was appended) or `LedgerUnavailableError` (which
         leaves it open).
+        """
+        ...
+
+    def begin(self, append: Append) -> "Appending":
+        """Begin to append; `finish` goes on and returns what `append` returns, or raises as it does.
+
+        Until then no record of it is there: one that is never finished has published nothing.
         """
         ...
 

@@ -211,6 +211,10 @@ class SqliteLedger(Reads):
             self._next = super().length()
         return self._next
 
+    def begin(self, append: Append) -> "Later":
+        """Begin to append: all of it is done by `finish`."""
+        return Later(self, append)
+
     def append(self, append: Append) -> tuple[int | None, ...]:
         """Append in one transaction; see the port."""
         position = self.length()
@@ -316,3 +320,15 @@ def _record(row: tuple[int, Any, Any, Any, Any, int, str | None]) -> Record:
             since = None if boundary is None else Time(boundary)
             return Record(Leaf.parse(leaf), document, proof, body_digest, directory, since)
     raise LedgerUnavailableError(f"The record at position {position} is damaged.")
+
+
+class Later:
+    """An append that waits to be finished."""
+
+    def __init__(self, ledger: SqliteLedger, append: Append) -> None:
+        self._ledger = ledger
+        self._append = append
+
+    def finish(self) -> tuple[int | None, ...]:
+        """Append; see the port."""
+        return self._ledger.append(self._append)

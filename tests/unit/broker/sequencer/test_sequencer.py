@@ -6,6 +6,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from broker import intake
 from broker import sequencer as module
 from broker.answers import OverloadedError
 from broker.quota import Quota
@@ -93,11 +94,11 @@ async def test_calls_keep_their_place_between_publishes(world, broker):
     sizes = []
     async with held(broker):
         tasks = [asyncio.ensure_future(publish(broker, one))]
-        await until(lambda: broker.sequencer._jobs.qsize() == 1)
+        await until(lambda: broker.sequencer.intake.jobs.qsize() == 1)
         tasks.append(asyncio.ensure_future(broker.sequencer.call(lambda: sizes.append(broker.view.size))))
         await asyncio.sleep(0)
         tasks.append(asyncio.ensure_future(publish(broker, two)))
-        await until(lambda: broker.sequencer._jobs.qsize() == 3)
+        await until(lambda: broker.sequencer.intake.jobs.qsize() == 3)
         size = broker.view.size
     await asyncio.gather(*tasks)
     assert sizes == [size + 1]
@@ -105,7 +106,7 @@ async def test_calls_keep_their_place_between_publishes(world, broker):
 
 
 async def test_more_than_a_chunk_is_answered_in_order(world, broker, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(intake, "CHUNK", 4)
     signed = letters(world, 11)
     answers = await publish_together(broker, signed)
     assert outcomes(answers) == ["created"] * 11
@@ -186,7 +187,7 @@ async def test_a_boundary_passes_by_itself_and_what_comes_after_is_decided_under
 
 
 async def test_a_full_queue_is_said_at_once(world, broker, monkeypatch):
-    monkeypatch.setattr(module, "QUEUE", 8)
+    monkeypatch.setattr(intake, "QUEUE", 4)
     signed = letters(world, 6)
     async with held(broker):
         tasks = [asyncio.ensure_future(publish(broker, one)) for one in signed[:4]]
@@ -213,17 +214,17 @@ async def test_who_goes_away_disturbs_nobody(world, broker):
                 await task
     assert outcomes([await publish(broker, two)]) == ["created"]
     assert outcomes([await publish(broker, one)]) == ["repeated"]
-    assert not broker.sequencer._waiting
+    assert not broker.sequencer.intake.waiting
 
 
 async def test_who_comes_while_the_thread_ends_is_turned_away(world, broker):
     """Between the last look at who waits and the end of the thread."""
-    broker.sequencer._ended = True
+    broker.sequencer.intake.ended = True
     for ask in (publish(broker, letters(world, 1)[0]), broker.sequencer.call(lambda: None)):
         with pytest.raises(OverloadedError):
             await ask
-    assert not broker.sequencer._waiting
-    broker.sequencer._ended = False
+    assert not broker.sequencer.intake.waiting
+    broker.sequencer.intake.ended = False
 
 
 async def test_what_is_queued_is_finished_and_what_comes_later_turned_away(world, tmp_path):
@@ -233,7 +234,7 @@ async def test_what_is_queued_is_finished_and_what_comes_later_turned_away(world
             tasks = [asyncio.ensure_future(publish(broker, one)) for one in signed]
             await until(lambda: broker.sequencer.backlog == 70)
             stopping = asyncio.ensure_future(asyncio.to_thread(broker.sequencer.stop))
-            examiner = broker.sequencer._examiner
+            examiner = broker.sequencer.intake.examiner
             await until(lambda: examiner.backlog == 0 and not examiner._thread.is_alive())
             late = asyncio.ensure_future(publish(broker, world.envelope(SENDER, [OTHER])))
             await asyncio.sleep(0.01)

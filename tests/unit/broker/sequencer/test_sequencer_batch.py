@@ -6,6 +6,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from broker import intake
 from broker import sequencer as module
 from broker.answers import OverloadedError
 from broker.ledger.port import StorageFullError
@@ -96,7 +97,7 @@ async def test_more_than_the_quota_counts_statements_and_not_requests(world, bro
 
 async def test_what_lies_behind_one_that_could_not_be_decided_is_not_tried(world, broker, monkeypatch):
     """A disk that has space again must not let the second half come before the first."""
-    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(intake, "CHUNK", 4)
     signed = batch(world, 11)
     size = broker.view.size
     left = fail(broker.ledger, "append", *[StorageFullError("Full.")] * 4)
@@ -111,7 +112,7 @@ async def test_what_lies_behind_one_that_could_not_be_decided_is_not_tried(world
 
 
 async def test_there_must_be_room_for_all_of_it(world, broker, monkeypatch):
-    monkeypatch.setattr(module, "QUEUE", 8)
+    monkeypatch.setattr(intake, "QUEUE", 4)
     signed = batch(world, 5)
     with pytest.raises(OverloadedError):
         await publish_many(broker, signed)
@@ -131,7 +132,7 @@ async def test_who_goes_away_disturbs_nobody(world, broker):
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-    assert not broker.sequencer._waiting
+    assert not broker.sequencer.intake.waiting
     assert outcomes(await publish_many(broker, letters(world, 1))) == ["created"]
     assert outcomes(await publish_many(broker, signed)) == ["repeated"] * 3
 
@@ -162,10 +163,10 @@ async def test_nobody_waits_for_a_thread_that_an_unforeseen_error_has_ended(worl
 
 
 async def test_who_comes_while_the_thread_ends_is_turned_away(world, broker):
-    broker.sequencer._ended = True
+    broker.sequencer.intake.ended = True
     assert outcomes(await publish_many(broker, batch(world, 2))) == ["unavailable"] * 2
-    assert not broker.sequencer._waiting
-    broker.sequencer._ended = False
+    assert not broker.sequencer.intake.waiting
+    broker.sequencer.intake.ended = False
 
 
 async def test_another_error_than_ours_is_nobodys_answer(world, broker, monkeypatch):

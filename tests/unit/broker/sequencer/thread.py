@@ -58,7 +58,7 @@ async def publish_together(broker, letters):
         tasks = []
         for number, signed in enumerate(letters):
             tasks.append(asyncio.ensure_future(publish(broker, signed)))
-            while broker.sequencer._jobs.qsize() <= number:  # until the examiner has handed it on
+            while broker.sequencer.intake.jobs.qsize() <= number:  # until the examiner has handed it on
                 await asyncio.sleep(0.001)
     return await asyncio.gather(*tasks, return_exceptions=True)
 
