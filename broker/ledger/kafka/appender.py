@@ -226,7 +226,8 @@ class Appender:
                 bodies.append((item.offset, ReadBody(item.topic, key, digest, item.kids, body, since)))
         batch.bodies = [body for _, body in bodies]
         with self._mirror.lock:
-            if offsets and self._passed(LEDGER, offsets) == offsets[-1] + 1:
+            alone = bool(offsets) and self._passed(LEDGER, offsets) == offsets[-1] + 1
+            if alone:
                 batch.records = [
                     ReadRecord(at, item.entry.record, item.kids) for at, item in zip(offsets, kept, strict=True)
                 ]
@@ -238,7 +239,7 @@ class Appender:
             if not batch.empty:
                 self._mirror.take(batch)
         again = [body.key for at, body in bodies if at >= batch.next[body.topic]]
-        self._loop.call(lambda: self._follower.pass_over(again))
+        self._loop.call(lambda: self._follower.pass_over(again, alone=alone))
 
     def _passed(self, topic: str, offsets: Iterable[int]) -> int:
         """Return how far a topic is in the mirror with these offsets, which need not be read any more."""

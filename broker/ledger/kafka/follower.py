@@ -46,7 +46,9 @@ TOGETHER_BYTES: Final = 256 << 10
 """Bodies and decisions are fetched some at a time: an instance has most of them from itself, and each fetch costs."""
 NOTE_S: Final = 2.0
 REST_S: Final = {"ledger": 0.05, "bodies": 1.0, "decisions": 1.0}
-"""Seconds for which topics are not read after an own append, unless somebody waits: else an instance fetches its own."""
+"""Seconds for which topics are not read after an own append that nobody's lay before: else an instance fetches its own."""
+LONGEST_REST_S: Final = 20.0
+"""Seconds after which they are read all the same, however busy the instance is."""
 OWN: Final = 100_000
 RETRY_S: Final = 0.2
 STOP_S: Final = 5.0
@@ -103,6 +105,7 @@ class Follower:
         self._note_after = 0.0
         self._own: set[bytes] = set()  # keys of bodies that this instance has written, and that will come
         self._resting: dict[str, asyncio.TimerHandle] = {}  # what is not fetched just now, and what ends that
+        self._appended = 0.0  # when, by the loop's clock
         self._asked = 0  # how many wait for a refresh
         self.skipped: Counter[str] = Counter()
         self.absent = 0
@@ -343,20 +346,33 @@ class Follower:
 
     # What this instance has appended itself
 
-    def pass_over(self, again: Iterable[bytes]) -> None:
+    def pass_over(self, again: Iterable[bytes], *, alone: bool) -> None:
         """Take note that this instance has just appended, and has all of it here; `again` are keys of bodies that come again.
 
-        Nothing is fetched for a moment: what would come now is most likely what is here already.
+        `alone` says that nobody else has appended since: nothing is fetched then for a moment, for what would come is most
+        likely what is here already. Another instance's records are noticed by the next own ones, or after that moment.
         """
         if len(self._own) < OWN:
             self._own.update(again)
-        if self._pending or self.behind or self._asked or self._last >= 0:
+        if not alone or self._pending or self.behind or self._asked or self._last >= 0:
             return
+        loop = asyncio.get_running_loop()
+        self._appended = loop.time()
         for kind, seconds in REST_S.items():
             if kind not in self._resting:
                 consumer = self._consumers[kind]
                 consumer.pause(*consumer.assignment())
-                self._resting[kind] = asyncio.get_running_loop().call_later(seconds, self._wake, kind)
+                until = self._appended + LONGEST_REST_S
+                self._resting[kind] = loop.call_later(seconds, self._rise, kind, until)
+
+    def _rise(self, kind: str, until: float) -> None:
+        """Fetch again once the last own append is long enough ago."""
+        loop = asyncio.get_running_loop()
+        at = min(self._appended + REST_S[kind], until)
+        if at > loop.time():
+            self._resting[kind] = loop.call_at(at, self._rise, kind, until)
+        else:
+            self._wake(kind)
 
     def hurry(self) -> None:
         """Read the ledger now: others have appended, too."""
