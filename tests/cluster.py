@@ -51,11 +51,15 @@ _ASKED = 3
 _ROOT = Path(__file__).parent.parent
 
 
+def lacking() -> str | None:
+    """Return what this machine lacks of what Kafka needs; None where it lacks nothing."""
+    return software.missing() or certificates.missing()
+
+
 def skip_without_kafka() -> None:
     """Skip the test, or all that use the fixture, where this machine lacks what Kafka needs."""
-    lacking = software.missing() or certificates.missing()
-    if lacking is not None:
-        pytest.skip(lacking)
+    if (lack := lacking()) is not None:
+        pytest.skip(lack)
 
 
 class Cluster(cluster.Cluster):

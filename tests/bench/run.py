@@ -21,6 +21,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from tests import cluster
+
 BUILD = Path("build")
 
 
@@ -79,7 +81,25 @@ def importing():
     return run()
 
 
-BENCHES = {"publishing": publishing, "streaming": streaming, "growth": growth, "importing": importing, "ledger": ledger}
+def kafka():
+    """Run the bench of publishing on a cluster of three nodes; nothing where there is no Java or Maven."""
+    if lack := cluster.lacking():
+        print(f"kafka: left out, {lack}", file=sys.stderr)
+        return []
+    from tests.bench.on_kafka import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        return run(Path(folder))
+
+
+BENCHES = {
+    "publishing": publishing,
+    "streaming": streaming,
+    "growth": growth,
+    "importing": importing,
+    "ledger": ledger,
+    "kafka": kafka,
+}
 
 
 def main():

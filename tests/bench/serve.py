@@ -43,7 +43,14 @@ async def _serve(world: World, folder: Path, listener: socket.socket, ready: obj
         serving: Serving = broker.serving
         app = create_api(serving, Telemetry(serving.figures))
         config = uvicorn.Config(
-            app, http=GuardedProtocol, loop="uvloop", lifespan="off", log_level="critical", access_log=False
+            app,
+            http=GuardedProtocol,
+            loop="uvloop",
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
         )
         server = uvicorn.Server(config)
         ready.set()  # type: ignore[attr-defined]
