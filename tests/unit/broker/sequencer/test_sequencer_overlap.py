@@ -7,8 +7,8 @@ import pytest
 from broker import intake
 from broker.ledger.port import LedgerUnavailableError
 from schemas.statement import RevocationBody
-from tests.broker_world import publish
-from tests.unit.broker.sequencer.thread import OTHER, SENDER, inbox, letters, outcomes, publish_together, sound
+from tests.broker_world import publish, until
+from tests.unit.broker.sequencer.thread import OTHER, SENDER, held, inbox, letters, outcomes, publish_together, sound
 
 pytestmark = pytest.mark.anyio
 
@@ -127,11 +127,12 @@ async def test_what_waits_at_the_end_is_finished(world, broker, far):
 
 
 async def test_calls_come_after_what_was_asked_before_them(world, broker, far):
-    one, two = letters(world, 2)
+    signed = letters(world, 2)
     size = broker.view.size
-    tasks = [asyncio.ensure_future(publish(broker, one))]
-    await asyncio.sleep(0.01)
-    found = await broker.sequencer.call(lambda: broker.view.size)
-    tasks.append(asyncio.ensure_future(publish(broker, two)))
+    async with held(broker):
+        tasks = [asyncio.ensure_future(publish(broker, one)) for one in signed]
+        await until(lambda: broker.sequencer.intake.jobs.qsize() == 2)
+        call = asyncio.ensure_future(broker.sequencer.call(lambda: broker.view.size))
+        await until(lambda: broker.sequencer.intake.jobs.qsize() == 3)
+    assert await call == size + 2
     assert outcomes(await asyncio.gather(*tasks)) == ["created"] * 2
-    assert found == size + 1
