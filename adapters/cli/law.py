@@ -25,7 +25,7 @@ from keys.custody import durable
 from schemas.errors import FormError
 from schemas.ids import Role
 from schemas.rules.authoring import compile_profile
-from schemas.rules.condition import Profile, parse_profile
+from schemas.rules.condition import Profile, parse_profile, sentence
 from schemas.rules.review import check_profile
 
 app = typer.Typer(help="Check, sign and upload a State's law profile.", no_args_is_help=True)
@@ -140,16 +140,16 @@ def _show(profile: Profile, data: bytes, warnings: list[str]) -> None:
         {
             "id": condition.id,
             "effect": condition.effect,
-            "obligation": condition.obligation,
+            "type": condition.type,
             "article": f"{condition.instrument}, {condition.article}",
-            "reason": condition.explanation.by_language().get(language()) or condition.explanation.by_language()["en"],
+            "reason": sentence(condition, language()),
         }
         for condition in profile.conditions
     ]
     columns = [
         Column("Condition", "id", whole=True),
         Column("Effect", "effect", whole=True),
-        Column("Obligation", "obligation", whole=True),
+        Column("Type", "type", whole=True),
         Column("Article", "article"),
         Column("Reason", "reason"),
     ]

@@ -145,7 +145,7 @@ def test_the_same_question_gets_the_same_bytes(seed: int) -> None:
         orjson.dumps(decide(facts, compiled(network, laws, boundary), evaluator="broker").to_json()) for _ in range(2)
     )
     assert first == second
-    assert list(json.loads(first)) == ["permitted", "determining", "obligations", "directory", "boundary"]
+    assert list(json.loads(first)) == [*("permitted", "determining", "obligations", "directory", "boundary", "unseen")]
 
 
 WORDS = st.text(max_size=12) | st.sampled_from(
