@@ -5,6 +5,7 @@ Everything said here was decided: each answer *yes if* was asked again with its 
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Literal
@@ -90,36 +91,24 @@ class _Search:
         """Return the smallest sets, fewest and first by name before others, and whether that is all."""
         found: list[frozenset[Change]] = []
         seen: set[frozenset[Change]] = {frozenset()}
-        queue = deque(self._next(frozenset(), self._facts, unmet, seen))
+        queue = deque(_next(frozenset(), self._facts, unmet, seen))
         while queue:
-            changes = queue.popleft()
+            changes, before, more = queue.popleft()
             if any(one <= changes for one in found):
                 continue
             if len(changes) > MOST_CHANGES or len(self._permitted) >= MOST_DECISIONS:
                 self._complete = False
                 continue
-            facts, unmet = changed(self._facts, changes), []
+            # To make the last changes alone is to make all of them: what is added adds up, what is replaced is replaced.
+            facts, unmet = changed(before, more), []
             verdict = decide(facts, self._rules, evaluator=self._evaluator, unmet=unmet)
             self._permitted[changes] = verdict.permitted
             if verdict.permitted:
                 found.append(changes)
             elif len(unmet) == len(verdict.determining):
-                queue.extend(self._next(changes, facts, unmet, seen))
+                queue.extend(_next(changes, facts, unmet, seen))
         smallest = [one for one in found if not self._has_less(one)]
         return tuple(sorted((tuple(sorted(one)) for one in smallest), key=lambda one: (len(one), one))), self._complete
-
-    @staticmethod
-    def _next(
-        changes: frozenset[Change], facts: Facts, unmet: Unmet, seen: set[frozenset[Change]]
-    ) -> list[frozenset[Change]]:
-        row, other = unmet[0]
-        steps = []
-        for more in row.changes(facts, other):
-            step = with_changes(changes, more)
-            if step not in seen:
-                seen.add(step)
-                steps.append(step)
-        return steps
 
     def _has_less(self, changes: frozenset[Change]) -> bool:
         """Say whether a part of the changes would do."""
@@ -132,3 +121,15 @@ class _Search:
                 if self._permitted[less]:
                     return True
         return False
+
+
+def _next(
+    changes: frozenset[Change], facts: Facts, unmet: Unmet, seen: set[frozenset[Change]]
+) -> Iterator[tuple[frozenset[Change], Facts, Changes]]:
+    """Yield what to try next: all changes, the facts with those before, and the changes to add to them."""
+    row, other = unmet[0]
+    for more in row.changes(facts, other):
+        step = with_changes(changes, more)
+        if step not in seen:
+            seen.add(step)
+            yield step, facts, more

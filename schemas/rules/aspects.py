@@ -8,6 +8,7 @@ another one, `way` says how (`changes`); who the recipient is, or what the offen
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal
 
 from schemas.encoding import Time, from_seconds, to_seconds
@@ -52,6 +53,7 @@ def age(born: str, on: str) -> int:
     return max(int(on[:4]) - int(born[:4]) - (on[5:10] < born[5:10]), 0)
 
 
+@lru_cache(maxsize=256)  # the same statement's times are asked for by each State and for each recipient
 def _seconds(begin: Time | None, end: Time | None) -> int | None:
     return None if begin is None or end is None else to_seconds(end) - to_seconds(begin)
 

@@ -29,9 +29,9 @@ CHECKS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 class Check(NamedTuple):
-    """One check of one condition: `aspect` by name, read with `read`, must hold against `operand`.
+    """One check of one condition: `holds(read(facts, other side), operand)`, unless nothing is known and that is None.
 
-    `offers` are the codes that a person could choose to meet it.
+    `aspect` and `name` say of what and how, `offers` are the codes that a person could choose to meet it.
     """
 
     aspect: str
@@ -40,11 +40,6 @@ class Check(NamedTuple):
     name: str
     operand: Any
     offers: tuple[str, ...]
-
-    def met(self, facts: Facts, other: Party | None) -> bool | None:
-        """Say whether it holds; None where the aspect is not known."""
-        value = self.read(facts, other)
-        return None if value is None else self.holds(value, self.operand)
 
     def changes(self, facts: Facts, other: Party | None) -> tuple[tuple[Change, ...], ...]:
         """Return what would meet the check: alternatives, each of changes that belong together.

@@ -228,7 +228,10 @@ def _apply(rows: tuple[LawRow, ...], codes: tuple[object, ...], other: Party | N
         applies = True if when is None else when(facts, other)
         if applies is False:
             continue
-        met = check is not None and check.met(facts, other)
+        met: bool | None = False
+        if check is not None:
+            value = check.read(facts, other)
+            met = None if value is None else check.holds(value, check.operand)
         if applies is None or met is None:
             said, denies = unclear, True
         elif met:
