@@ -100,16 +100,21 @@ def _flag(name: str) -> Way:
     return _of_content(name, lambda value: value == "yes")
 
 
-def _held(facts: Facts, name: str) -> frozenset[str]:
-    return getattr(facts.content, name, None) or frozenset()
-
-
 def _with(name: str) -> Way:
-    return Way(lambda facts, values: _content(facts, **{name: _held(facts, name).union(values)}))
+    def apply(facts: Facts, values: tuple[str, ...]) -> Facts:
+        held: frozenset[str] = getattr(facts.content, name, None) or frozenset()
+        return _content(facts, **{name: held.union(values)})
+
+    return Way(apply)
 
 
 def _without(name: str) -> Way:
-    return Way(lambda facts, values: _content(facts, **{name: _held(facts, name).difference(values)}))
+    def apply(facts: Facts, values: tuple[str, ...]) -> Facts:
+        held: frozenset[str] | None = getattr(facts.content, name, None)
+        # Of what is not known nothing can be taken away.
+        return facts if held is None else _content(facts, **{name: held.difference(values)})
+
+    return Way(apply)
 
 
 def _without_persons(facts: Facts, _: tuple[str, ...]) -> Facts:
