@@ -79,7 +79,21 @@ def importing():
     return run()
 
 
-BENCHES = {"publishing": publishing, "streaming": streaming, "growth": growth, "importing": importing, "ledger": ledger}
+def rules():
+    """Run the bench of decisions."""
+    from tests.bench.rules import run
+
+    return run()
+
+
+BENCHES = {
+    "publishing": publishing,
+    "streaming": streaming,
+    "growth": growth,
+    "importing": importing,
+    "ledger": ledger,
+    "rules": rules,
+}
 
 
 def main():
