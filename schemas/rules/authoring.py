@@ -122,8 +122,20 @@ class _Draft:
             raise FormError("Lies in the future.", pointer="/adopted")
         return data
 
+    def _lacks(self, pointer: str) -> bool:
+        """Say whether the author left out what stands at a pointer: the model only finds that null is no text."""
+        here: Json = self.document
+        for step in pointer.split("/")[1:]:
+            if isinstance(here, dict):
+                here = here.get(step)
+            elif isinstance(here, list) and step.isdigit():
+                here = here[int(step)]
+        return bool(pointer) and here is None
+
     def placed(self, error: FormError | MalformedError) -> Error:
         """Return an error that names the author's condition, its member and its line, as far as they are known."""
+        if self._lacks(error.pointer or ""):
+            error = FormError("Is missing.", pointer=error.pointer, problem=error.code)
         found = _IN_CONDITION.fullmatch(error.pointer or "")
         if found is None:
             name = (error.pointer or "").strip("/").partition("/")[0]

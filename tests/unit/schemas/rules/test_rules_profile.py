@@ -162,7 +162,7 @@ def test_a_baseline_pack_gets_its_state_when_it_is_taken_over() -> None:
         (HEAD + ONE + ONE, "/conditions", None, "sorted"),
         (HEAD + ONE.replace('id = "one"', "id = 1"), "/conditions/0/id", 6, "string"),
         (HEAD + ONE.replace('id = "one"', 'id = "One"'), "/conditions/0/id", 6, "code"),
-        (HEAD + ONE.replace('id = "one"', ""), "/conditions/0/id", 4, "string"),
+        (HEAD + ONE.replace('id = "one"', ""), "/conditions/0/id", 4, "missing"),
         (
             HEAD + ONE.replace('id = "one"', "id = '''one'''").replace('"deny"', '"warn"'),
             "/conditions/0/effect",
