@@ -5,7 +5,7 @@ own rules → recipients → access. What the function reads of the ledger comes
 ledger thread makes durable. A seeded simulation can run it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -457,6 +457,22 @@ def _refuse(verified: VerifiedEnvelope, error: Error, origin: Origin, trust: Tru
     return Refused(error, denied, refusal, _decision(verified, error.code, trust, now_ms, denied=denied))
 
 
+def _named(why: Determination) -> dict[str, str | None]:
+    """Return a determination as it is kept: which condition of whose rules, and where it stands."""
+    return {
+        "condition": why.condition,
+        "layer": why.layer,
+        "state": why.state,
+        "instrument": why.instrument,
+        "article": why.article,
+    }
+
+
+def _each(determinations: Collection[Determination]) -> list[dict[str, str | None]]:
+    named = [{**_named(item), "obligation": item.obligation} for item in determinations]
+    return sorted(named, key=lambda item: (item["state"] or "", item["condition"] or ""))
+
+
 def _decision(
     verified: VerifiedEnvelope,
     outcome: str,
@@ -466,11 +482,20 @@ def _decision(
     recipients: tuple[ParticipantId, ...] = (),
     denied: tuple[Denied, ...] = (),
 ) -> bytes:
-    """Return a decision as it is kept for auditors: ids, conditions and versions, never content."""
+    """Return a decision as it is kept for auditors: ids, conditions and versions, never content.
+
+    `owed` are the obligations of an accepted notice, `unseen` the conditions over its content that the broker left to the
+    gateways, each once for all recipients.
+    """
     statement = verified.statement
-    conditions: list[Mapping[str, str]] = [
-        {"participant": item.participant, "condition": item.why.condition} for item in denied
-    ]
+    owed: set[Determination] = set()
+    unseen: set[Determination] = set()
+    if recipients and not statement.form.unblockable:
+        about = trust.decisions.about(statement, trust.parties[statement.sender])
+        for who in recipients:
+            told = about.told(who)
+            owed |= told.owed
+            unseen |= told.unseen
     return orjson.dumps(
         {
             "typ": "decision",
@@ -481,8 +506,11 @@ def _decision(
             "act": statement.act,
             "outcome": outcome,
             "recipients": recipients,
-            "denied": conditions,
+            "denied": [{"participant": item.participant, **_named(item.why)} for item in denied],
             "directory": trust.directory.version,
             "boundary": trust.boundary,
+            "evaluator": EVALUATOR,
+            "owed": _each(owed),
+            "unseen": _each(unseen),
         }
     )

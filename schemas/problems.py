@@ -64,6 +64,14 @@ PROBLEMS: dict[str, Problem] = {
     "no-profile": _p(
         422, "A State takes part only with a signed law profile", "Ask its legal officer to sign a profile."
     ),
+    # law profiles
+    "law-scope": _p(
+        422, "A law profile speaks for another State", "A profile can only make its own State's rules stricter."
+    ),
+    "law-unknown-code": _p(422, "A law profile has a code that no list knows", "Use a code of the list named."),
+    "law-overlap": _p(
+        422, "A condition is in force twice at one time", "End the earlier text where the later one begins."
+    ),
     # directory
     "directory": _p(422, "The directory is not acceptable", "Nothing was changed; see `detail`."),
     "directory-rollback": _p(

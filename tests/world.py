@@ -186,9 +186,10 @@ en = "Not here."
 
 
 def profile_toml(state: str, conditions: str = "") -> bytes:
-    """Return a law profile as its author writes it."""
+    """Return a law profile as its author writes it: of law/1 where conditions have types, else of law/0."""
+    form = "law/1" if "\ntype = " in conditions else "law/0"
     return f"""
-form = "law/0"
+form = "{form}"
 state = "{state}"
 version = "1"
 adopted = 2024-01-01

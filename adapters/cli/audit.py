@@ -52,7 +52,7 @@ BundleFile = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The evidence
 
 
 @dataclass(frozen=True, slots=True)
-class _Auditor:
+class Auditor:
     """Who asks, and of which deployment."""
 
     deployment: Deployment
@@ -74,7 +74,7 @@ def statements(
     ca_file: CaFile = None,
 ) -> None:
     """List signed statements: who said what about which notice, never what is in it. Every access is itself logged."""
-    auditor = _auditor(folder, participant, passphrase_file)
+    auditor = auditor_of(folder, participant, passphrase_file)
 
     async def work(broker: BrokerClient) -> tuple[int, tuple[Audited, ...]]:
         page = await broker.audit(auditor.sign, after=after, limit=limit)
@@ -90,7 +90,7 @@ def statements(
         Column("Notice", "notice_id", whole=True),
         Column("Body", "body"),
     ]
-    terminal().listing("statements", [_row(one) for one in found], columns, next=following)
+    terminal().listing("statements", [statement_row(one) for one in found], columns, next=following)
     if len(found) == limit:
         terminal().say(f"More: --after {following}")
 
@@ -109,7 +109,7 @@ def verify(
     sealed: Annotated[bool, typer.Option("--statements", help="Check every sealed statement too (auditors).")] = False,
 ) -> None:
     """Hash every entry again, compare the root, demand what stands behind open leaves. Exit code 1 for any finding."""
-    auditor = None if folder is None else _auditor(folder, participant, passphrase_file)
+    auditor = None if folder is None else auditor_of(folder, participant, passphrase_file)
     place = auditor.deployment if auditor is not None else _deployment(deployment)
     sign = None if auditor is None else auditor.sign
 
@@ -139,7 +139,7 @@ def bundle(
     ] = False,
 ) -> None:
     """Gather one notice's evidence into a file that checks with no network."""
-    auditor = _auditor(folder, participant, passphrase_file)
+    auditor = auditor_of(folder, participant, passphrase_file)
     name = ids.notice_id(notice)
     receipt = None if receipt_file is None else receipt_file.read_text(encoding="ascii").strip()
 
@@ -187,7 +187,8 @@ def check(
         raise AnswerIsNoError
 
 
-def _auditor(folder: Path | None, who: str | None, passphrase_file: Path | None) -> _Auditor:
+def auditor_of(folder: Path | None, who: str | None, passphrase_file: Path | None) -> Auditor:
+    """Return who asks, with the keys of a folder; raise `Error` where it has none, or several."""
     if folder is None:
         raise Error(
             "No folder with keys is named.",
@@ -199,7 +200,7 @@ def _auditor(folder: Path | None, who: str | None, passphrase_file: Path | None)
     if enrolled is None:
         raise Error("This folder has no keys yet.", hint="Run `valise gateway init --kit FILE`.", problem="enrolment")
     identities = load_all(FileCustody(place.keys, passphrase(passphrase_file, f"Passphrase of {folder}")))
-    return _Auditor(Deployment(enrolled.origin, enrolled.broker, place.root()), _one(identities, who))
+    return Auditor(Deployment(enrolled.origin, enrolled.broker, place.root()), _one(identities, who))
 
 
 def _one(identities: dict[ParticipantId, Identity], who: str | None) -> Identity:
@@ -225,7 +226,7 @@ def _deployment(file: Path | None) -> Deployment:
     return Deployment.parse(file.read_bytes())
 
 
-async def _content(broker: BrokerClient, auditor: _Auditor, directory: Directory, name: NoticeId) -> Content:
+async def _content(broker: BrokerClient, auditor: Auditor, directory: Directory, name: NoticeId) -> Content:
     """Open one's own delivery of a notice and return its content key and ciphertext."""
     delivery = Delivery.parse(await broker.notice(name, auditor.sign))
     checkpoint = verify_checkpoint(delivery.inclusion.checkpoint, directory.log.keys)
@@ -236,7 +237,8 @@ async def _content(broker: BrokerClient, auditor: _Auditor, directory: Directory
     return Content(bytes(opened.content_key), share.header.protected, share.iv, share.ciphertext, share.tag)
 
 
-def _row(one: Audited) -> dict[str, Any]:
+def statement_row(one: Audited) -> dict[str, Any]:
+    """Return a statement as a listing shows it."""
     said = Statement.parse(one.statement)
     body = "" if one.body_digest is None else "erased" if one.erased else "kept"
     return {

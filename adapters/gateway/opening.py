@@ -22,7 +22,8 @@ from schemas.delivery import Delivery
 from schemas.encoding import Members, b64decode
 from schemas.errors import Error, FormError
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
-from schemas.notice import is_nominal, parse_notice
+from schemas.notice import Notice, is_nominal, parse_notice
+from schemas.rules.content import Content, content_of
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from schemas.rules.verdict import Verdict
@@ -126,13 +127,19 @@ class Opener:
         try:
             if statement.act == "acknowledge":
                 return Acknowledged(statement.sender, _acknowledged(notice), delivery.inclusion.received_at)
-            _check(statement, notice)
+            content = _check(statement, notice)
         except Error as error:
             return _arrival(item, InboxState.UNREADABLE, notice, f"{error.pointer or ''} {error.detail}".strip())
+        if content is not None and self.network.rules.open:
+            # What only an opened notice shows; the label's conditions are read again with it, to the same end.
+            verdict = self._decide(statement, content_of(content))
+            denial = None if verdict is None else verdict.first_denial()
+            if denial is not None:
+                return _arrival(item, InboxState.UNREADABLE, None, denial.reason_in("en"))
         obligations = () if verdict is None else tuple(item.to_json() for item in verdict.obligations)
         return _arrival(item, InboxState.OPENED, notice, None, obligations)
 
-    def _decide(self, statement: Statement) -> Verdict | None:
+    def _decide(self, statement: Statement, content: Content | None = None) -> Verdict | None:
         """Ask the rules that this gateway knows once more; what must never be blocked is not asked about."""
         if statement.form.unblockable:
             return None
@@ -144,6 +151,9 @@ class Opener:
             statement.label,
             parties[statement.sender],  # its keys were found, so the directory has it, whatever became of its State
             parties[self.identity.participant],
+            statement.issued_at,
+            statement.expires_at,
+            content,
         )
         return decide(facts, self.network.rules, evaluator=RECIPIENT)
 
@@ -169,16 +179,17 @@ def _arrival(
     )
 
 
-def _check(statement: Statement, notice: dict[str, Json]) -> None:
-    """Hold a notice against its kind's schema and its label; raise `FormError`."""
+def _check(statement: Statement, notice: dict[str, Json]) -> Notice | None:
+    """Hold a notice against its kind's schema and its label, and return it (None for a recall); raise `FormError`."""
     if statement.act == "recall":
         _check_recall(notice)
-        return
+        return None
     if statement.label is None:
         raise FormError("It is of an act that is not read here.")
     content = parse_notice(statement.label.kind, notice, known_codes=False)
     if is_nominal(content) is not statement.label.nominal:
         raise FormError("Must say the same as the notice's own content.", pointer="/label/nominal")
+    return content
 
 
 def _check_recall(notice: dict[str, Json]) -> None:

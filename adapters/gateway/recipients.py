@@ -6,7 +6,7 @@ gives the notice back to that person. Pure: the same network, draft and moment g
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from adapters.gateway.draft import Draft
@@ -15,8 +15,14 @@ from adapters.gateway.outbox import Addressed
 from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, Trouble, Via
 from keys.directory.directory import Moment
 from keys.directory.records import SealingRecord
-from schemas.ids import ParticipantId, role_of
+from schemas.encoding import Time
+from schemas.errors import FormError
+from schemas.ids import ParticipantId, Topic, is_state, role_of
+from schemas.label import Label
+from schemas.notice import parse_notice
 from schemas.problems import PROBLEMS
+from schemas.rules.answer import Changes, answer
+from schemas.rules.content import Content, content_of
 from schemas.rules.decide import decide
 from schemas.rules.facts import Action, Facts, Party
 from schemas.rules.verdict import Verdict
@@ -42,11 +48,15 @@ class Choice:
 
 @dataclass(slots=True)
 class Chooser:
-    """Chooses for one sender at one place of the log, and remembers what it chose: an import has thousands of one label."""
+    """Chooses for one sender at one place of the log, and remembers what it chose: an import has thousands of one label.
+
+    `issued_at` is the statement's time of issue, which laws on retention and clocks count from.
+    """
 
     network: Network
     sender: ParticipantId
     moment: Moment
+    issued_at: Time | None = None
     _verdicts: dict[tuple[object, ...], Verdict] = field(default_factory=dict)
     _choices: dict[tuple[object, ...], Choice] = field(default_factory=dict)
 
@@ -57,11 +67,36 @@ class Chooser:
         if excluded:
             return self._choose(draft, holders, excluded)
         # All that the choice reads of a draft.
-        key: tuple[object, ...] = (draft.act, draft.topic, draft.label, draft.to, holders)
+        key: tuple[object, ...] = (*self._read(draft), draft.to, holders)
         choice = self._choices.get(key)
         if choice is None:
             choice = self._choices[key] = self._choose(draft, holders, excluded)
         return choice
+
+    def explained(self, draft: Draft, choice: Choice, *, states: bool = False) -> Choice:
+        """Return a choice with what would make each denial lawful; with `states`, each State's focal point is asked too.
+
+        For people who look before they send: it costs some ten decisions a denial.
+        """
+        party = self.network.parties.get(self.sender)
+        considered = list(choice.considered)
+        if party is None:
+            return choice
+        if states:
+            there = {self.sender, *(item.participant for item in considered)}
+            points = (self.network.focal_point(role) for role in sorted(self.network.rules.roles) if is_state(role))
+            asked = [point for point in points if point is not None and point not in there]
+            considered += self._each(draft, party, asked, Via.ASKED)
+        return replace(choice, considered=tuple(self._explain(draft, party, item) for item in considered))
+
+    def changes(self, draft: Draft, party: Party, recipient: Party | None) -> tuple[Changes, ...]:
+        """Return the smallest changes under which the law would permit a draft to be published, or to be received."""
+        return answer(self._facts(draft, party, recipient), self.network.rules, evaluator=SENDER).changes
+
+    def _explain(self, draft: Draft, party: Party, item: Considered) -> Considered:
+        if item.verdict is None or item.verdict.permitted:
+            return item
+        return replace(item, changes=self.changes(draft, party, self.network.parties[item.participant]))
 
     def _choose(self, draft: Draft, holders: tuple[ParticipantId, ...], excluded: tuple[LeftOut, ...]) -> Choice:
         party = self.network.parties.get(self.sender)
@@ -168,13 +203,33 @@ class Chooser:
 
     def _decide(self, draft: Draft, sender: Party, recipient: Party | None) -> Verdict:
         # What is remembered is found by exactly the facts that the decision reads.
-        key: tuple[object, ...] = (draft.act, draft.topic, draft.label, None if recipient is None else recipient.id)
+        key: tuple[object, ...] = (*self._read(draft), None if recipient is None else recipient.id)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            action: Action = "publish" if recipient is None else "receive"
-            facts = Facts(action, draft.act, draft.topic, draft.label, sender, recipient)
+            facts = self._facts(draft, sender, recipient)
             verdict = self._verdicts[key] = decide(facts, self.network.rules, evaluator=SENDER)
         return verdict
+
+    def _facts(self, draft: Draft, sender: Party, recipient: Party | None) -> Facts:
+        action: Action = "publish" if recipient is None else "receive"
+        act, topic, label, expires_at, content = self._read(draft)
+        return Facts(action, act, topic, label, sender, recipient, self.issued_at, expires_at, content)
+
+    def _read(self, draft: Draft) -> tuple[str, Topic | None, Label | None, Time | None, Content | None]:
+        """Return what decisions read of a draft: times and content only where some law asks for them."""
+        rules = self.network.rules
+        content = _content(draft) if rules.open and draft.act in ("issue", "correct") else None
+        return draft.act, draft.topic, draft.label, draft.expires_at if rules.timed else None, content
+
+
+def _content(draft: Draft) -> Content | None:
+    """Return what a law can look at in a draft; of one that cannot be read, nothing is known, and that denies."""
+    if draft.notice is None or draft.label is None:
+        return None
+    try:
+        return content_of(parse_notice(draft.label.kind, draft.notice, known_codes=False))
+    except FormError:
+        return Content(draft.label.kind)
 
 
 def _others(

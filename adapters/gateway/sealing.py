@@ -56,8 +56,8 @@ class Sealer:
 
     def seal(self, entries: Sequence[Entry], holders: Holders) -> Sealed:
         """Seal entries that are kept, in their order, at most 1,024; those that cannot be come back with the reason."""
-        chooser = Chooser(self.network, self.participant, self.network.moment(self.now_ms))
         now = from_seconds(self.now_ms // 1000)
+        chooser = Chooser(self.network, self.participant, self.network.moment(self.now_ms), now)
         ready: list[tuple[Entry, Choice, Unsigned]] = []
         returned: list[Returned] = []
         for entry in entries:

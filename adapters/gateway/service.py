@@ -32,7 +32,7 @@ from adapters.gateway.options import GatewayOptions, Stats
 from adapters.gateway.outbox import Key
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.receive import Acknowledger, Receiver
-from adapters.gateway.recipients import Chooser
+from adapters.gateway.recipients import Choice, Chooser
 from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
 from adapters.gateway.send import Backoff, Sender
 from adapters.gateway.status import (
@@ -56,6 +56,7 @@ from schemas import ids
 from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern
+from schemas.rules.answer import Changes
 from schemas.statement import RevocationBody
 
 __all__ = ["Gateway", "GatewayOptions", "Stats", "examine"]
@@ -278,8 +279,10 @@ class Gateway:
             partial(outbox.statuses, participant=participant, after=after, limit=limit, state=state)
         )
 
-    async def preview(self, participant: ParticipantId, request: NoticeRequest) -> Preview:
-        """Say who would get a notice now and who would not, and why; nothing is kept or sent.
+    async def preview(self, participant: ParticipantId, request: NoticeRequest, *, states: bool = False) -> Preview:
+        """Say who would get a notice now and who would not, why, and what would make it lawful; nothing is kept or sent.
+
+        With `states`, each State's focal point is asked about too.
 
         Rests on what was known last where the broker is away. Raises `FormError`, and `Error` before enrolment.
         """
@@ -288,13 +291,23 @@ class Gateway:
         if draft.ref is not None:
             await self.store.read(partial(drafting.in_thread, participant=participant, ref=draft.ref))
         network = self._known()
-        choice = Chooser(network, participant, network.moment(at)).choose(draft)
+        chooser = Chooser(network, participant, network.moment(at), from_seconds(at // 1000))
+        choice = chooser.choose(draft)
         if choice.publish is None or draft.label is None:
             raise Error("The directory does not have this participant yet.", problem="enrolment")
+        party = network.parties[participant]
+
+        publish = choice.publish
+
+        def explain() -> tuple[Choice, tuple[Changes, ...]]:
+            return chooser.explained(draft, choice, states=states), chooser.changes(draft, party, None)
+
+        explained, changes = await asyncio.to_thread(explain)
         return Preview(
             label=draft.label,
-            publish=choice.publish,
-            candidates=choice.considered,
+            publish=publish,
+            changes=changes,
+            candidates=explained.considered,
             would_send=choice.trouble is None,
             problem=choice.trouble,
             directory=network.directory.version,

@@ -12,6 +12,7 @@ from schemas.errors import Error
 from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Pattern, Role, Topic
 from schemas.label import Label
 from schemas.problems import PROBLEMS
+from schemas.rules.answer import Changes
 from schemas.rules.verdict import Determination, Verdict
 from schemas.strict_json import Json
 
@@ -40,6 +41,7 @@ class Via(StrEnum):
     SUBSCRIPTION = "subscription"
     FOCAL_POINT = "focal-point"  # of a recipient's State, for a notice with a clock
     HOLDER = "holder"  # has the notice that is corrected or recalled
+    ASKED = "asked"  # only asked about: would not get it
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,25 +215,37 @@ class NoticeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """One candidate in a preview: whether it would get the notice, under which verdict, and what is owed."""
+    """One candidate in a preview: whether it would get the notice, under which verdict, and what is owed.
+
+    `changes` are the smallest sets of changes under which the law would permit it, where it does not.
+    """
 
     participant: ParticipantId
     via: Via
     permitted: bool
     detail: str
     verdict: Verdict | None
+    changes: tuple[Changes, ...] = ()
+
+    @property
+    def answer(self) -> str:
+        """Return `yes`, `yes-if` or `no`."""
+        if self.permitted and self.verdict is not None:
+            return "yes-if" if self.verdict.obligations else "yes"
+        return "yes" if self.permitted else "yes-if" if self.changes else "no"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What would happen to a notice that is sent now; nothing was sent.
 
-    `publish` is the verdict on the sender. `directory`, `boundary` and `checked_at` (of the newest checkpoint) say on what
+    `publish` is the verdict on the sender, `changes` what would permit it where it is denied. `directory`, `boundary` and `checked_at` (of the newest checkpoint) say on what
     knowledge it rests; `problem` what would give it back to its drafter.
     """
 
     label: Label
     publish: Verdict
+    changes: tuple[Changes, ...]
     candidates: tuple[Considered, ...]
     would_send: bool
     problem: Trouble | None

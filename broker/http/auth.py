@@ -80,11 +80,16 @@ async def authenticate_if_signed(request: Request, service: Served) -> Authentic
     return _verify(request, service) if signed else None
 
 
+def authenticate_with_body(request: Request, service: Service, body: bytes) -> Authenticated:
+    """Return who signed a request and its body; raise `Error` as `authenticate` does."""
+    return _verify(request, service, body)
+
+
 Caller = Annotated[Authenticated, Depends(authenticate)]
 MaybeCaller = Annotated[Authenticated | None, Depends(authenticate_if_signed)]
 
 
-def _verify(request: Request, service: Service) -> Authenticated:
+def _verify(request: Request, service: Service, body: bytes | None = None) -> Authenticated:
     hosts = request.headers.getlist("host")
     # What the library is given is a URL: a Host of another form could move the path that was signed into it.
     if len(hosts) != 1 or not _AUTHORITY.fullmatch(hosts[0]):
@@ -95,6 +100,7 @@ def _verify(request: Request, service: Service) -> Authenticated:
         path=request.scope["raw_path"].decode("latin-1"),
         query=request.scope["query_string"].decode("latin-1"),
         headers={name: ", ".join(request.headers.getlist(name)) for name in _FIELDS if name in request.headers},
+        body=body,
     )
     now = service.now_ms() // 1000
     try:
@@ -118,6 +124,7 @@ class _Signed:
     path: str
     query: str
     headers: dict[str, str]
+    body: bytes | None
 
     def verify(self, service: Service, now: int) -> Kid:
         return verify_request(
@@ -126,7 +133,7 @@ class _Signed:
             self.path,
             self.query,
             self.headers,
-            None,
+            self.body,
             resolve=lambda kid: _record(kid, service).public,
             origin=service.origin,
             now=now,

@@ -247,7 +247,7 @@ _SECURITY: Final[Node] = {
         "type": "apiKey",
         "in": "header",
         "name": "Signature-Input",
-        "description": "Covers @method, @authority, @path and @query; `tag` is the log's origin, `created` at most 60 s old.",
+        "description": "Covers @method, @authority, @path, @query, and content-digest where there is a body; `tag` is the log's origin, `created` at most 60 s old.",
     },
 }
 
@@ -267,11 +267,13 @@ def document(app: FastAPI, routes: Sequence[APIRoute], beside: Sequence[tuple[st
         routes=app.routes,
     )
     # FastAPI drops every null from what it was given, in examples too, and adds refusals that are never sent here.
-    answers = {route.operation_id: route.responses for route in routes}
+    given = {route.operation_id: route for route in routes}
     for item in found["paths"].values():
         for operation in item.values():
-            given = answers[operation["operationId"]]
-            operation["responses"] = {str(status): answer for status, answer in given.items()}
+            route = given[operation["operationId"]]
+            operation["responses"] = {str(status): answer for status, answer in route.responses.items()}
+            if (body := (route.openapi_extra or {}).get("requestBody")) is not None:
+                operation["requestBody"] = body
     for path, method, operation in beside:
         found["paths"].setdefault(path, {})[method.lower()] = operation
     found["components"] = {"schemas": COMPONENTS, "securitySchemes": _SECURITY}

@@ -18,6 +18,7 @@ from schemas.notice.notice import Notice
 from schemas.notice.person import Nominal
 from schemas.notice.place import Itinerary, Period, Place
 from schemas.notice.substance import Substances, in_words
+from schemas.notice.terms import Terms
 from schemas.notice.text import Concealment, Reported, Surveillance, Text
 from schemas.strict_json import Json
 
@@ -35,6 +36,7 @@ class ControlledDelivery(Notice):
     """A request for a controlled delivery. Item 6, the suspects, is the nominal part and may be unknown.
 
     `window` is when the delivery may run; `heartbeat_minutes` proposes how often each State reports while it does.
+    `terms` says in codes what the laws concerned ask about.
     """
 
     kind: Literal["controlled-delivery"] = "controlled-delivery"
@@ -55,6 +57,7 @@ class ControlledDelivery(Notice):
     window: Period
     heartbeat_minutes: Count | None = None
     other: Text | None = None  # 10
+    terms: Terms | None = None
     reported: Annotated[tuple[Reported, ...], Field(strict=False)] = ()
     nominal: Nominal | None = None  # 6
 
@@ -101,6 +104,18 @@ EXAMPLE: Final[dict[str, Json]] = {
     "window": {"since": "2026-05-02T18:00:00Z", "until": "2026-05-04T06:00:00Z"},
     "heartbeat_minutes": 30,
     "other": {"language": "en", "text": "The load stays unopened until Vienna."},
+    "terms": {
+        "offences": ["drug-trafficking", "organised-crime"],
+        "authorised_by": ["prosecutor"],
+        "assistance": "before",
+        "last_resort": True,
+        "constant_surveillance": True,
+        "final_interception": True,
+        "foreign_officers": False,
+        "dangerous_goods": [],
+        "handover": [{"country": "IT", "name": "Tarvisio"}],
+        "languages": ["de", "en", "it"],
+    },
     "nominal": {
         "persons": [
             {"role": {"code": "driver"}, "family_name": "Example", "given_names": "Person", "nationalities": ["IT"]}

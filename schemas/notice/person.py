@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.notice.forms import Country, Date, Line, Part
+from schemas.notice.forms import AnyCode, Country, Date, In, Line, Part
 from schemas.notice.place import Place
 from schemas.notice.text import PersonRole, Text
+
+SpecialCategory = Annotated[AnyCode, In("special-categories")]
 
 
 class IdentityDocument(Part):
@@ -39,6 +41,7 @@ class Person(Part):
 
 
 class Nominal(Part):
-    """The nominal part: at least one person."""
+    """The nominal part: at least one person. `special_categories` says which kinds of specially protected data it holds."""
 
     persons: Annotated[tuple[Person, ...], Field(strict=False, min_length=1)]
+    special_categories: Annotated[tuple[SpecialCategory, ...], Field(strict=False)] = ()

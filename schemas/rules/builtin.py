@@ -224,7 +224,15 @@ CONDITIONS: Final[Mapping[Code, Builtin]] = {
     ),
 }
 
-RESERVED: Final = frozenset((*ENGINE, *HANDLING, *CONDITIONS, H3))
+STATEMENTS: Final[Mapping[Code, str]] = {
+    Code("authorised-by"): "authorities",
+    Code("consent-of"): "states",
+    Code("received-from"): "states",
+    Code("transfer-basis"): "transfer-basis",
+}
+"""What a sender states of a notice in its label, for the laws that ask, and the list that its values are of."""
+
+RESERVED: Final = frozenset((*ENGINE, *HANDLING, *CONDITIONS, *STATEMENTS, H3))
 """Ids that no profile's condition may bear, so that a verdict's condition means one thing."""
 
 

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from schemas.encoding import Time
-from schemas.errors import Error, FormError
+from schemas.errors import Error
 from schemas.ids import Role
-from schemas.rules.condition import LawCondition, Profile
+from schemas.rules.aspects import ASPECTS
+from schemas.rules.condition import AnyCondition, Profile, own_profile
+from schemas.rules.condition_types import CONDITION_TYPES
 from schemas.rules.network import Grant, Network, parse_network
-from schemas.rules.profile import parse_profile
 from schemas.rules.tables import ByName, GrantRow, LawTable, grant_row, law_table
 from schemas.rules.vocabulary import Vocabulary, vocabulary
 
@@ -42,6 +43,18 @@ class Rules:
     suspended: frozenset[Role] = field(repr=False)
     grants: GrantTable = field(repr=False)
     laws: Mapping[Role, LawTable] = field(repr=False)
+    # What the conditions of all profiles look at, whoever's and whenever in force: nobody need find out the rest.
+    reads: frozenset[str] = field(repr=False)
+
+    @property
+    def timed(self) -> bool:
+        """Say whether a decision depends on a statement's times."""
+        return any(ASPECTS[name].timed for name in self.reads)
+
+    @property
+    def open(self) -> bool:
+        """Say whether a decision depends on what only an opened notice shows."""
+        return any(ASPECTS[name].inputs == "content" for name in self.reads)
 
     @property
     def clocks(self) -> frozenset[str]:
@@ -76,7 +89,7 @@ def compile_rules(
     unreadable: dict[Role, str] = {}
     for state, data in sorted(laws.items()):
         try:
-            profiles[state] = _own(state, parse_profile(data))
+            profiles[state] = own_profile(state, data)
         except Error as error:
             unreadable[state] = f"{error.detail} ({error.pointer or '/'})"
     names: dict[str, frozenset[Role]] = {item.role: frozenset((item.role,)) for item in rules.participants}
@@ -94,6 +107,7 @@ def compile_rules(
         suspended=frozenset(item.role for item in rules.participants if item.suspended),
         grants=_grants(rules, names, boundary),
         laws={state: _law(profile, boundary, names, known) for state, profile in profiles.items()},
+        reads=_reads(profiles),
     )
 
 
@@ -109,18 +123,16 @@ def next_boundary(rules: Rules, after: Time | None, until: Time) -> Time | None:
     return rules.edges[place - 1]
 
 
-def _own(state: Role, profile: Profile) -> Profile:
-    # The directory's delegation keeps a State from signing another's path; this keeps a file from being put there.
-    if profile.state != state:
-        raise FormError("Is another State's profile.", pointer="/state")
-    return profile
-
-
-def _in_force(item: Grant | LawCondition, boundary: Time | None) -> bool:
+def _in_force(item: Grant | AnyCondition, boundary: Time | None) -> bool:
     if boundary is None:
         return item.valid_from is None
     begun = item.valid_from is None or item.valid_from <= boundary
     return begun and (item.valid_to is None or boundary < item.valid_to)
+
+
+def _reads(profiles: Mapping[Role, Profile]) -> frozenset[str]:
+    kinds = [CONDITION_TYPES.get(item.type) for profile in profiles.values() for item in profile.conditions]
+    return frozenset(name for kind in kinds if kind for name in (kind.aspect, kind.when) if name)
 
 
 def _changes(profile: Profile) -> bool:
@@ -128,7 +140,7 @@ def _changes(profile: Profile) -> bool:
 
 
 def _edges(network: Network, profiles: Mapping[Role, Profile]) -> tuple[Time, ...]:
-    items: list[Grant | LawCondition] = [
+    items: list[Grant | AnyCondition] = [
         *network.grants,
         *(item for profile in profiles.values() for item in profile.conditions),
     ]
@@ -158,4 +170,4 @@ def _grants(network: Network, names: Mapping[str, frozenset[Role]], boundary: Ti
 
 def _law(profile: Profile, boundary: Time | None, names: Mapping[str, frozenset[Role]], known: Vocabulary) -> LawTable:
     in_force = (item for item in profile.conditions if _in_force(item, boundary))
-    return law_table(profile.state, in_force, names.get, known.obligations)
+    return law_table(profile.state, in_force, names.get, known)

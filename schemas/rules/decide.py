@@ -3,10 +3,10 @@
 The network's grants, then the law of the States concerned, then the originator's handling codes. Every layer is read to
 its end, so that a verdict names all that stands in the way; deny wins, obligations add up, and whatever is unknown or
 cannot be evaluated denies. Total: any facts of the right types get a verdict. What only an opened notice shows is for
-the gateways (law/1); this never claims to have looked at it.
+the gateways: without contents, conditions over them are named as unseen, and nothing is claimed of them.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.acts import ACTS
 from schemas.ids import Role, is_state
@@ -43,8 +43,20 @@ _OWN_COPY: Final = Said(
 )
 
 
-def decide(facts: Facts, rules: Rules, *, evaluator: str) -> Verdict:
-    """Return the verdict of the rules on the facts; `evaluator` (`broker`, `sender-gateway`, …) is named in it."""
+GATEWAYS: Final = "sender-gateway, recipient-gateway"
+"""Who evaluates what the evaluator cannot see."""
+_CARRIES: Final = frozenset(("issue", "correct", "grant"))
+"""The acts that bring a notice's content to somebody."""
+
+Unmet = list[tuple[LawRow, Party | None]]
+"""Conditions of law that denied, and towards whom."""
+
+
+def decide(facts: Facts, rules: Rules, *, evaluator: str, unmet: Unmet | None = None) -> Verdict:
+    """Return the verdict of the rules on the facts; `evaluator` (`broker`, `sender-gateway`, …) is named in it.
+
+    `unmet` collects the conditions of law that denied, for whoever looks for what would make it lawful.
+    """
     action = facts.action
     # To publish is towards nobody yet: each recipient is asked for by a `receive` of its own.
     recipient = None if action == "publish" else facts.recipient
@@ -52,16 +64,20 @@ def decide(facts: Facts, rules: Rules, *, evaluator: str) -> Verdict:
     own = action == "receive" and recipient is not None and recipient.id == facts.sender.id
     denials: list[Determination] = []
     obligations: list[Determination] = []
+    unseen: list[Determination] = []
     permits = _network(facts, recipient, rules, evaluator, denials, own=own)
     if action == "publish" or action == "receive":  # noqa: PLR1714 - twice as fast as a look-up in a tuple
-        _law(facts, recipient, rules, evaluator, denials, obligations, own=own)
+        told = _Told(facts, evaluator, denials, obligations, unseen, unmet)
+        _law(told, recipient, rules, own=own)
         if facts.label is not None:
             read_label(facts.label, None if own else recipient, rules, evaluator, denials, obligations)
     elif action == "subscribe" and facts.act != "unsubscribe":
         _profile(facts.sender.role, rules, evaluator, denials)
         if recipient is not None and recipient.role != facts.sender.role:
             _profile(recipient.role, rules, evaluator, denials)
-    return Verdict(not denials, tuple(denials or permits), tuple(obligations), rules.version, rules.boundary)
+    return Verdict(
+        not denials, tuple(denials or permits), tuple(obligations), rules.version, rules.boundary, tuple(unseen)
+    )
 
 
 def _network(
@@ -164,21 +180,25 @@ def _profile(role: Role, rules: Rules, evaluator: str, denials: list[Determinati
     return table
 
 
-def _law(
-    facts: Facts,
-    recipient: Party | None,
-    rules: Rules,
-    evaluator: str,
-    denials: list[Determination],
-    obligations: list[Determination],
-    *,
-    own: bool,
-) -> None:
+class _Told(NamedTuple):
+    """A question, and what the law has said of it so far."""
+
+    facts: Facts
+    evaluator: str
+    denials: list[Determination]
+    obligations: list[Determination]
+    unseen: list[Determination]
+    unmet: Unmet | None
+
+
+def _law(told: _Told, recipient: Party | None, rules: Rules, *, own: bool) -> None:
     """Read the law of the sender's State, then of the recipient's, and of one State once."""
-    label, topic, home = facts.label, facts.topic, facts.sender.role
-    table = _profile(home, rules, evaluator, denials)
+    facts = told.facts
+    label, topic, sender = facts.label, facts.topic, facts.sender
+    home = sender.role
+    table = _profile(home, rules, told.evaluator, told.denials)
     away = None if recipient is None or recipient.role == home else recipient.role
-    far_table = None if away is None else _profile(away, rules, evaluator, denials)
+    far_table = None if away is None else _profile(away, rules, told.evaluator, told.denials)
     if own or label is None or topic is None:
         return
     region, _, theme = topic.partition(".")
@@ -187,19 +207,40 @@ def _law(
     if table is not None:
         by_kind = table.publish if recipient is None else table.domestic if away is None else table.send
         rows = by_kind.named.get(kind, by_kind.other)
-        _apply(rows, (*codes, home if away is None else away), evaluator, denials, obligations)
+        _apply(rows, (*codes, home if away is None else away), recipient, told)
     if far_table is not None:
         rows = far_table.receive.named.get(kind, far_table.receive.other)
-        _apply(rows, (*codes, home), evaluator, denials, obligations)
+        _apply(rows, (*codes, home), sender, told)
 
 
-def _apply(
-    rows: tuple[LawRow, ...],
-    codes: tuple[object, ...],
-    evaluator: str,
-    denials: list[Determination],
-    obligations: list[Determination],
-) -> None:
-    for tests, denies, said in rows:
-        if holds(tests, codes):
-            (denials if denies else obligations).append(said[evaluator])
+def _apply(rows: tuple[LawRow, ...], codes: tuple[object, ...], other: Party | None, told: _Told) -> None:
+    facts, evaluator, denials, obligations, unseen, unmet = told
+    for row in rows:
+        tests, when, check, denies, said_met, said, unclear, content, _ = row
+        if not holds(tests, codes):
+            continue
+        if content:
+            if facts.act not in _CARRIES:
+                continue
+            if facts.content is None:
+                unseen.append(said[GATEWAYS])
+                continue
+        applies = True if when is None else when(facts, other)
+        if applies is False:
+            continue
+        met: bool | None = False
+        if check is not None:
+            value = check.read(facts, other)
+            met = None if value is None else check.holds(value, check.operand)
+        if applies is None or met is None:
+            said, denies = unclear, True
+        elif met:
+            if said_met is not None:
+                obligations.append(said_met[evaluator])
+            continue
+        if denies:
+            denials.append(said[evaluator])
+            if unmet is not None:
+                unmet.append((row, other))
+        else:
+            obligations.append(said[evaluator])

@@ -20,6 +20,7 @@ from schemas.rules.builtin import (
     H3,
     HANDLING,
     HANDLING_INSTRUMENT,
+    STATEMENTS,
     UNEVALUABLE,
     UNKNOWN_CODE,
     Builtin,
@@ -114,6 +115,8 @@ def _unknown(label: Label, known: Vocabulary) -> Iterator[str]:
 def _condition(condition: Condition, recipient: Party | None, rules: Rules, evaluator: str) -> Determination | None:
     """Return what one condition says about a recipient, or why it cannot be evaluated; None where it says nothing."""
     code, values = condition.code, condition.values
+    if code in STATEMENTS and code in rules.known.conditions:
+        return _stated(code, values, rules, evaluator)
     rule = CONDITIONS.get(code)
     if rule is None or code not in rules.known.conditions:
         return refusal(UNKNOWN_CODE, "originator", evaluator, member="/label/conditions")
@@ -134,6 +137,15 @@ def _condition(condition: Condition, recipient: Party | None, rules: Rules, eval
         obligation=rule.obligation,
         parameters={"values": values} if values else {},
     )
+
+
+def _stated(code: Code, values: tuple[Code, ...], rules: Rules, evaluator: str) -> Determination | None:
+    """Return what is wrong with something that the sender states; it restricts nobody by itself."""
+    if not values:
+        return refusal(UNEVALUABLE, "originator", evaluator, condition=code)
+    name = STATEMENTS[code]
+    known = rules.known.countries | rules.roles if name == "states" else rules.known.lists.get(name, frozenset())
+    return None if known.issuperset(values) else refusal(UNKNOWN_CODE, "originator", evaluator, condition=code)
 
 
 def _values(code: Code, values: tuple[Code, ...], recipient: Party | None, rules: Rules) -> tuple[Code | None, bool]:

@@ -8,6 +8,7 @@ pointer and never the input.
 from itertools import pairwise
 from typing import Annotated, Final, TypeVar
 
+import orjson
 from pydantic import AfterValidator, BaseModel, StringConstraints, ValidationError
 
 from schemas.encoding import Time, is_day, is_time
@@ -82,6 +83,16 @@ def read(model: type[M], data: bytes) -> M:
     if write(value) != data:
         raise MalformedError("Not the one canonical form: spaces, escapes, order of members, or a member twice.")
     return value
+
+
+def form_of(data: bytes) -> str | None:
+    """Return what a file says of its form, None where it says nothing that can be read; its reader finds out why."""
+    try:
+        value = orjson.loads(data) if len(data) <= LIMITS.body else None
+    except orjson.JSONDecodeError:
+        return None
+    form = value.get("form") if isinstance(value, dict) else None
+    return form if isinstance(form, str) else None
 
 
 def write(value: BaseModel) -> bytes:

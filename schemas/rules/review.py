@@ -1,41 +1,52 @@
-"""Warn about a law profile that is of the right form and yet may not say what its author means.
+"""Tell the author of a law profile what it may not mean: what has ended, is said twice, or can never apply.
 
-Warnings are sentences in English for the author; none of them makes a profile unfit to be signed.
+All are warnings for the author; none of them makes a profile unfit to be signed. Where a profile can be read only
+against a network (who is in a group), this says nothing.
 """
 
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
-from schemas.rules.condition import Applies, LawCondition, Profile
-from schemas.rules.vocabulary import unknown_codes, vocabulary
+from schemas.rules.condition import AnyCondition, Applies, LabelCondition, LawCondition, Profile
+from schemas.rules.condition_types import CONDITION_TYPES
+from schemas.rules.flaws import profile_flaws
+from schemas.rules.vocabulary import vocabulary
 
 _NOTICE: Final = timedelta(days=60)
 _LISTS: Final = ("kinds", "themes", "regions", "counterparts", "tlp", "purpose", "classification")
+_AT_ONCE: Final = ("not-permitted", "cd-forbidden")
+"""Types that deny wherever they apply."""
 
 
 def check_profile(profile: Profile, *, today: date | None = None) -> list[str]:
-    """Return warnings: what expires, which languages lack, which codes are unknown, what can never apply or decide.
+    """Return warnings: what expires, which languages lack, which codes are unknown, what can never apply or be met.
 
     With `today`, what has ended and what ends within 60 days is said so; without, every end is named.
     """
     known = vocabulary()
+    conditions: tuple[AnyCondition, ...] = profile.conditions
     warnings = [
-        f"{profile.conditions[number].id}: {member} has a code that is not in the list."
-        for number, member, _ in unknown_codes(profile, known)
+        f"{conditions[number].id}: {flaw.member} has a code that is not in the list."
+        if flaw.problem == "law-unknown-code"
+        else f"{conditions[number].id}: {flaw.member}: {flaw.detail}"
+        for number, flaw in profile_flaws(profile, known)
     ]
-    for condition in profile.conditions:
-        warnings += [f"{condition.id}: {said}" for said in _expiry(condition, today)]
-        if missing := condition.explanation.missing():
-            warnings.append(f"{condition.id}: has no explanation in {', '.join(missing)}.")
-        warnings += [f"{condition.id}: {said}" for said in _reach(condition, profile, known.states)]
-    if all(condition.valid_to for condition in profile.conditions):
-        last = max(condition.valid_to or "" for condition in profile.conditions)
+    for place, condition in enumerate(conditions):
+        said = [
+            *_expiry(condition, today),
+            *_languages(condition),
+            *_reach(condition, profile, known.states),
+            *_against(condition, conditions[:place], conditions),
+        ]
+        warnings += [f"{condition.id}: {one}" for one in said]
+    if all(condition.valid_to for condition in conditions):
+        last = max(condition.valid_to or "" for condition in conditions)
         warnings.append(f"From {last} on no condition is in force.")
     return warnings
 
 
-def _expiry(condition: LawCondition, today: date | None) -> Iterator[str]:
+def _expiry(condition: AnyCondition, today: date | None) -> Iterator[str]:
     if condition.valid_to is None:
         return
     if today is None:
@@ -48,30 +59,103 @@ def _expiry(condition: LawCondition, today: date | None) -> Iterator[str]:
         yield f"ends soon, on {condition.valid_to}."
 
 
-def _reach(condition: LawCondition, profile: Profile, states: frozenset[str]) -> Iterator[str]:
-    about = condition.applies_to
+def _languages(condition: AnyCondition) -> Iterator[str]:
+    """Say in which languages a reader gets no sentence of this law's own."""
+    if condition.explanation is None:
+        yield f"has no explanation of its own: readers get the general sentence of the type {condition.type}."
+    elif missing := condition.explanation.missing():
+        other = "English" if isinstance(condition, LabelCondition) else "the general sentence of its type"
+        yield f"has no explanation in {', '.join(missing)}: readers get {other}."
+
+
+def _reach(condition: AnyCondition, profile: Profile, states: frozenset[str]) -> Iterator[str]:
+    about, kind = condition.applies_to, CONDITION_TYPES.get(condition.type)
     if about.counterparts is not None and set(about.counterparts) <= set(about.counterparts_except or ()):
         yield "can never apply: all its counterparts are excepted."
+    if (
+        kind is not None
+        and kind.kinds is not None
+        and about.kinds is not None
+        and not set(kind.kinds) & set(about.kinds)
+    ):
+        yield f"can never apply: the type {kind.id} is about {', '.join(kind.kinds)} only."
+    if kind is not None and kind.when == "nominal" and about.nominal is False:
+        yield f"can never apply: the type {kind.id} is about nominal notices only."
+    if isinstance(condition, LawCondition) and condition.type == "purpose" and about.purpose is not None:
+        permitted = set(_codes_of(condition, "purposes"))
+        if set(about.purpose) <= permitted:
+            yield "can never deny: it applies only to purposes that it permits."
+        elif not set(about.purpose) & permitted:
+            yield "always denies: it applies only to purposes that it does not permit."
     excepted: set[str] = set(about.counterparts_except or ())
     # Only the network knows who is in a group, so this speaks where States alone are excepted.
     if excepted and excepted <= states and profile.state not in excepted and about.counterparts is None:
         yield f"applies inside the State too: except {profile.state} if it should not."
-    for other in profile.conditions:
-        if other.id != condition.id and other.effect == "deny" and _covers(other, condition):
+
+
+def _against(
+    condition: AnyCondition, before: tuple[AnyCondition, ...], all_: tuple[AnyCondition, ...]
+) -> Iterator[str]:
+    """Say what other conditions make of this one: that it decides nothing, or that both cannot be met."""
+    for other in all_:
+        if other is not condition and other.type in _AT_ONCE and _covers(other, condition):
             yield f"never decides anything: wherever it applies, {other.id} denies."
+    for other in before:
+        if not (isinstance(condition, LawCondition) and isinstance(other, LawCondition)):
+            continue
+        if other.type == condition.type and _overlap(other, condition) and (why := _contradiction(other, condition)):
+            yield f"contradicts {other.id}: {why}"
 
 
-def _covers(wide: LawCondition, narrow: LawCondition) -> bool:
+def _contradiction(a: LawCondition, b: LawCondition) -> str | None:
+    """Return why two conditions of one type cannot both be met wherever both apply; None where they can."""
+    kind = CONDITION_TYPES.get(a.type)
+    if kind is None or kind.check != "some-of" or isinstance(kind.operand, bool) or "oblige" in (a.effect, b.effect):
+        return None
+    one, other = ({code for name in kind.operand for code in _meant(item, name)} for item in (a, b))
+    alone = len(kind.operand) == 1 and kind.aspect in _SINGLE
+    return "nothing meets both." if alone and not one & other else None
+
+
+_SINGLE: Final = frozenset(("purpose", "legal-basis", "assistance", "substitution", "recipient-kind", "counterpart"))
+"""Aspects that have one value at a time."""
+
+
+def _meant(condition: LawCondition, name: str) -> tuple[str, ...]:
+    kind = CONDITION_TYPES[condition.type]
+    choices = next((item.choices for item in kind.parameters if item.name == name), None)
+    codes = _codes_of(condition, name)
+    return codes if choices is None else tuple(code for one in codes for code in choices.get(one, ()))
+
+
+def _codes_of(condition: LawCondition, name: str) -> tuple[str, ...]:
+    value = condition.parameters.get(name)
+    return (value,) if isinstance(value, str) else value if isinstance(value, tuple) else ()
+
+
+def _covers(wide: AnyCondition, narrow: AnyCondition) -> bool:
     """Say whether, as far as texts show, `wide` applies wherever and whenever `narrow` does."""
     a, b = wide.applies_to, narrow.applies_to
     return (
         a.direction in ("both", b.direction)
         and a.nominal in (None, b.nominal)
-        and all(_within(_codes(b, name), _codes(a, name)) for name in _LISTS)
+        and _within(_kinds(narrow), _kinds(wide))
+        and all(_within(_codes(b, name), _codes(a, name)) for name in _LISTS if name != "kinds")
         and set(a.counterparts_except or ()) <= set(b.counterparts_except or ())
         and (wide.valid_from is None or (narrow.valid_from is not None and wide.valid_from <= narrow.valid_from))
         and (wide.valid_to is None or (narrow.valid_to is not None and narrow.valid_to <= wide.valid_to))
     )
+
+
+def _overlap(one: AnyCondition, other: AnyCondition) -> bool:
+    """Say whether, as far as texts show, there is a notice and a time to which both apply for certain."""
+    return _covers(one, other) or _covers(other, one)
+
+
+def _kinds(condition: AnyCondition) -> tuple[str, ...] | None:
+    kind = CONDITION_TYPES.get(condition.type)
+    own = None if kind is None else kind.kinds
+    return condition.applies_to.kinds if condition.applies_to.kinds is not None else own
 
 
 def _codes(about: Applies, name: str) -> tuple[str, ...] | None:

@@ -8,11 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from schemas.ids import Role
+from schemas.ids import Code, Role
+from schemas.rules.aspects import ASPECTS, Read
 from schemas.rules.builtin import ENGINE, UNEVALUABLE
-from schemas.rules.condition import LawCondition
+from schemas.rules.changes import Change
+from schemas.rules.checks import Check, check_of
+from schemas.rules.condition import AnyCondition, LawCondition, sentences
+from schemas.rules.condition_types import CONDITION_TYPES, ConditionType
+from schemas.rules.facts import Facts, Party
+from schemas.rules.flaws import flaws
 from schemas.rules.network import Grant
 from schemas.rules.verdict import Determination, Effect
+from schemas.rules.vocabulary import Vocabulary
 
 T = TypeVar("T")
 
@@ -106,11 +113,27 @@ def grant_row(grant: Grant) -> GrantRow:
 
 
 class LawRow(NamedTuple):
-    """One condition in force: its tests, whether it denies, and what it says."""
+    """One condition in force: when it applies, what it checks, and what it says.
+
+    It applies where `tests` hold and the aspect `when` is true. `met` is said where the check holds, `unmet` where it
+    does not or there is none, `unclear` where something is not known. `content` says that only gateways see it.
+    """
 
     tests: tuple[Test, ...]
+    when: Read | None
+    check: Check | None
     denies: bool
-    said: Said
+    met: Said | None
+    unmet: Said
+    unclear: Said
+    content: bool
+    escapes: tuple[Change, ...]
+
+    def changes(self, facts: Facts, other: Party | None) -> Iterable[tuple[Change, ...]]:
+        """Return what would make it no longer deny: alternatives, each of changes that belong together."""
+        yield from () if self.check is None else self.check.changes(facts, other)
+        for change in self.escapes:
+            yield (change,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +146,19 @@ class LawTable:
     domestic: ByName[LawRow]
 
 
-def law_table(
-    state: Role,
-    conditions: Iterable[LawCondition],
-    members_of: Callable[[str], frozenset[Role] | None],
-    obligations: frozenset[str],
-) -> LawTable:
-    """Make the tables of a State's conditions; `members_of` resolves counterparts, `obligations` are those known."""
+Members = Callable[[str], frozenset[Role] | None]
+
+
+def law_table(state: Role, conditions: Iterable[AnyCondition], members_of: Members, known: Vocabulary) -> LawTable:
+    """Make the tables of a State's conditions; `members_of` resolves names of the network, `known` are the codes."""
     publish, send, receive, domestic = [], [], [], []
     for condition in conditions:
-        about = condition.applies_to
-        row = (about.kinds, _law_row(state, condition, members_of, obligations))
+        about, kind = condition.applies_to, CONDITION_TYPES.get(condition.type)
+        row = (_kinds(about.kinds, kind), _law_row(state, condition, kind, members_of, known))
         if about.direction != "receive":
             send.append(row)
-            # To publish is towards nobody yet: who restricts counterparts is asked again for each recipient.
-            if about.counterparts is None and about.counterparts_except is None:
+            # To publish is towards nobody yet: who asks about the other side is asked again for each recipient.
+            if about.counterparts is None and about.counterparts_except is None and not (kind and kind.towards):
                 publish.append(row)
         if about.direction != "send":
             receive.append(row)
@@ -145,14 +166,18 @@ def law_table(
     return LawTable(ByName.group(publish), ByName.group(send), ByName.group(receive), ByName.group(domestic))
 
 
+def _kinds(kinds: tuple[str, ...] | None, kind: ConditionType | None) -> tuple[str, ...] | None:
+    own = None if kind is None else kind.kinds
+    if kinds is None or own is None:
+        return own if kinds is None else kinds
+    return tuple(name for name in kinds if name in own)
+
+
 def _law_row(
-    state: Role,
-    condition: LawCondition,
-    members_of: Callable[[str], frozenset[Role] | None],
-    obligations: frozenset[str],
+    state: Role, condition: AnyCondition, kind: ConditionType | None, members_of: Members, known: Vocabulary
 ) -> LawRow:
     about = condition.applies_to
-    sound = condition.obligation is None or condition.obligation in obligations
+    sound = not any(flaws(condition, known))
     limits: dict[str, tuple[object, ...] | None] = {
         "region": about.regions,
         "theme": about.themes,
@@ -171,31 +196,77 @@ def _law_row(
             else:
                 roles = frozenset[object]().union(*(group for group in groups if group is not None))
                 tests = (*tests, Test(LAW_CODES.index("counterpart"), roles, inside))
-    if sound:
-        said = Determination(
+    check = None
+    if sound and kind is not None and isinstance(condition, LawCondition):
+        try:
+            check = check_of(kind, condition, members_of, known)
+        except LookupError:
+            sound = False
+    escapes = _escapes(condition, kind, known)
+    if kind is None or not sound:
+        refused = _unevaluable(state, condition, {"condition": condition.id})
+        return LawRow(tests, None, None, True, None, refused, refused, content=False, escapes=escapes)
+    lacking = {"condition": condition.id, "lacking": kind.aspect or kind.when or ""}
+    return LawRow(
+        tests=tests,
+        when=None if kind.when is None else ASPECTS[kind.when].read,
+        check=check,
+        denies=condition.effect != "oblige",
+        met=_said(state, condition, kind, Effect.OBLIGE) if condition.effect == "limit" and kind.obligation else None,
+        unmet=_said(state, condition, kind, Effect(condition.effect)),
+        unclear=_unevaluable(state, condition, lacking),
+        content=kind.inputs == "content",
+        escapes=escapes,
+    )
+
+
+def _escapes(condition: AnyCondition, kind: ConditionType | None, known: Vocabulary) -> tuple[Change, ...]:
+    """Return the changes under which a condition would no longer apply: without data on persons, for another purpose."""
+    about = condition.applies_to
+    nominal = about.nominal is True or (kind is not None and kind.when == "nominal")
+    others = () if about.purpose is None else sorted(known.purposes.difference(about.purpose))
+    return (
+        *((Change("nominal", "no"),) if nominal else ()),
+        *((Change("oral", "no"),) if kind is not None and kind.when == "oral" else ()),
+        *(Change("purpose", code) for code in others),
+    )
+
+
+def _said(state: Role, condition: AnyCondition, kind: ConditionType, effect: Effect) -> Said:
+    parameters: dict[str, str | tuple[str, ...]] = {}
+    if isinstance(condition, LawCondition):
+        parameters = {k: str(v) if isinstance(v, int) else v for k, v in condition.parameters.items()}
+    owed = condition.parameters.get(kind.obligation or "", kind.obligation)
+    return Said(
+        Determination(
             condition=condition.id,
             layer="law",
             state=state,
-            effect=Effect(condition.effect),
+            effect=effect,
             instrument=condition.instrument,
             article=condition.article,
-            reason=condition.explanation.by_language(),
+            reason=sentences(condition),
             evaluated_by="",
-            obligation=condition.obligation,
+            obligation=Code(str(owed)) if effect is Effect.OBLIGE else None,
+            parameters=parameters,
         )
-        return LawRow(tests, said.effect is Effect.DENY, Said(said))
-    said = Determination(
-        condition=UNEVALUABLE,
-        layer="law",
-        state=state,
-        effect=Effect.DENY,
-        instrument=condition.instrument,
-        article=condition.article,
-        reason=ENGINE[UNEVALUABLE].reason,
-        evaluated_by="",
-        parameters={"condition": condition.id},
     )
-    return LawRow(tests, denies=True, said=Said(said))
+
+
+def _unevaluable(state: Role, condition: AnyCondition, parameters: Mapping[str, str | tuple[str, ...]]) -> Said:
+    return Said(
+        Determination(
+            condition=UNEVALUABLE,
+            layer="law",
+            state=state,
+            effect=Effect.DENY,
+            instrument=condition.instrument,
+            article=condition.article,
+            reason=ENGINE[UNEVALUABLE].reason,
+            evaluated_by="",
+            parameters=parameters,
+        )
+    )
 
 
 def _tests(places: tuple[str, ...], limits: Mapping[str, tuple[object, ...] | None]) -> tuple[Test, ...]:

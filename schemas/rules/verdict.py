@@ -73,7 +73,8 @@ class Verdict:
     """The answer to one question, under directory version `directory` and the boundary `boundary`.
 
     `determining` are all denials in the order of the layers, or the grants that permit it; `obligations` are what all
-    States and the originator ask for, also where it is denied.
+    States and the originator ask for, also where it is denied. `unseen` are conditions over contents that apply by the
+    label, but that who decided cannot see: they are left to the gateways, and nothing is said of them here.
     """
 
     permitted: bool
@@ -81,6 +82,7 @@ class Verdict:
     obligations: tuple[Determination, ...]
     directory: int
     boundary: Time | None
+    unseen: tuple[Determination, ...] = ()
 
     def first_denial(self) -> Determination | None:
         """Return the denial that comes first in the order of the layers, None where it is permitted."""
@@ -94,4 +96,5 @@ class Verdict:
             "obligations": [item.to_json() for item in self.obligations],
             "directory": self.directory,
             "boundary": self.boundary,
+            "unseen": [item.to_json() for item in self.unseen],
         }

@@ -4,25 +4,24 @@ The lists are data of `schemas.codes`; three kinds of participant that are no ag
 may ask for, are the rules' own.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.codes import CodeList, code_list
 from schemas.rules.builtin import CONDITIONS, HANDLING
-from schemas.rules.condition import Profile
+from schemas.rules.condition_types import CONDITION_TYPES
 
+# `duty` takes its obligation from a parameter, which is no code.
 OBLIGATIONS: Final = frozenset(
-    {
-        "certify-deletion",
-        "copy-to-focal-point",
-        "disclose-to-court",
-        "keep-within-retention",
-        "leave-of-judge-or-prosecutor",
-        "protect-special-categories",
-        "report-outcome",
-    }
+    item.obligation for item in CONDITION_TYPES.values() if item.obligation and item.id != "duty"
 ).union(item.obligation for item in (*HANDLING.values(), *CONDITIONS.values()) if item.obligation)
+_LISTS: Final = frozenset(
+    parameter.list
+    for item in CONDITION_TYPES.values()
+    for parameter in item.parameters
+    if isinstance(parameter.list, str)
+) - {"agency-kinds", "obligations"}
 _NO_AGENCIES: Final = frozenset({"auditor", "focal-point", "organisation"})
 
 
@@ -31,7 +30,8 @@ class Vocabulary:
     """Known codes by the member of label, topic or party that they stand in.
 
     `classifications` gives each its rank, from 1: a clearance reaches all classifications up to its own. `clocks` are
-    the urgencies within which an answer is due.
+    the urgencies within which an answer is due. `countries` are all countries as roles are written, `lists` the codes
+    that parameters of conditions take, by the name of their list.
     """
 
     kinds: frozenset[str]
@@ -49,6 +49,8 @@ class Vocabulary:
     states: frozenset[str]
     agency_kinds: frozenset[str]
     obligations: frozenset[str]
+    countries: frozenset[str] = field(default=frozenset(), repr=False)
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
 
 def vocabulary() -> Vocabulary:
@@ -70,28 +72,13 @@ def vocabulary() -> Vocabulary:
         states=_codes(code_list("states")),
         agency_kinds=_codes(code_list("agencies")) | _NO_AGENCIES,
         obligations=OBLIGATIONS,
+        countries=frozenset(code.lower() for code in code_list("countries").entries),
+        lists={name: _codes(code_list(name)) for name in _LISTS}
+        | {
+            "agency-kinds": _codes(code_list("agencies")) | _NO_AGENCIES,
+            "obligations": OBLIGATIONS,
+        },
     )
-
-
-def unknown_codes(profile: Profile, known: Vocabulary) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Yield where a profile has codes that no list knows: the condition's place, its member, the codes known there.
-
-    Counterparts are left out: they are names of the network, which a profile's author does not sign.
-    """
-    for number, condition in enumerate(profile.conditions):
-        about = condition.applies_to
-        for name, codes, allowed in (
-            ("kinds", about.kinds, known.kinds),
-            ("themes", about.themes, known.themes),
-            ("regions", about.regions, known.regions),
-            ("tlp", about.tlp, known.tlp),
-            ("purpose", about.purpose, known.purposes),
-            ("classification", about.classification, known.classifications),
-        ):
-            if codes is not None and not set(codes) <= set(allowed):
-                yield number, f"applies_to/{name}", tuple(sorted(allowed))
-        if condition.obligation is not None and condition.obligation not in known.obligations:
-            yield number, "obligation", tuple(sorted(known.obligations))
 
 
 def _codes(codes: CodeList) -> frozenset[str]:

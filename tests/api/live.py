@@ -140,7 +140,7 @@ class Signed(AuthBase):
             request.method,
             url,
             {},
-            None,
+            request.body if isinstance(request.body, bytes) else None,
             signer=self.person.request,
             origin=self.origin,
             created=self.at or int(time.time()),

@@ -5,8 +5,10 @@ every example with the readers of `schemas`.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+from broker.resolve import Question, resolve
 from keys import digests
 from keys.batch import sign_batch
 from keys.directory.records import Life, SealingRecord
@@ -24,6 +26,7 @@ from schemas.label import Label
 from schemas.leaf import Leaf, LeafType
 from schemas.receipt import Receipt
 from schemas.statement import SeenCheckpoint, Statement, SubscriptionBody
+from tests.world import make_world
 
 ORIGIN = Origin("valise.example/log")
 NOTICE = NoticeId("01935f2e-8c00-7a3b-9c4d-5e6f70819203")
@@ -151,6 +154,30 @@ def make():
     }
 
 
+PURPOSES = """
+[[condition]]
+id = "purposes"
+type = "purpose"
+instrument = "An illustration, not a law"
+article = "3"
+parameters = { purposes = ["investigation"] }
+"""
+
+
+def resolved():
+    """Return a question to the rules and its answer: one State's law asks for another purpose."""
+    trust = make_world([SENDER, RECIPIENT], now=AT, laws={"kz": PURPOSES}).trust()
+    question = {
+        "topic": "central-asia.seizures",
+        "label": replace(LABEL, purpose=Code("prevention")).to_json(),
+        "recipients": [RECIPIENT],
+        "states": False,
+        "expires_at": None,
+    }
+    asked = Question.parse(json.dumps(question).encode())
+    return {"question": question, "resolved": resolve(asked, SENDER, trust, NOW)}
+
+
 if __name__ == "__main__":
     target = Path(__file__).parents[2] / "broker/http/examples.json"
-    target.write_text(json.dumps(make(), indent=1) + "\n", encoding="utf-8")
+    target.write_text(json.dumps({**make(), **resolved()}, indent=1) + "\n", encoding="utf-8")

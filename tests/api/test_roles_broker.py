@@ -20,7 +20,7 @@ from tests.api.genuine import JSON, LINES, target, upload
 from tests.api.live import BASE, Signed, live_broker
 from tests.api.spoiling import compact, unb64
 from tests.sse import Reader
-from tests.world import make_world, new_person, put_role
+from tests.world import LABEL, make_world, new_person, put_role
 
 SENDER, READER, OUTSIDER, POINT = "kz/customs", "uz/focal-point", "tj/focal-point", "kz/focal-point"
 SUSPENDED, REVOKED, CLOSED = "ge/police", "kz/police", "ge/customs"
@@ -40,6 +40,7 @@ ASKING = {
 NOBODY, STRANGER, LATE, ELSEWHERE = "nobody", "stranger", "recipient five minutes ago", "recipient for another log"
 ROLES = (NOBODY, STRANGER, LATE, ELSEWHERE, *ASKING)
 
+SIGNATURE = ("Signature-Input", "Signature", "Content-Digest")
 UNSIGNED = {
     NOBODY: 401,
     STRANGER: 401,
@@ -74,6 +75,7 @@ TABLE = {
     "feedStream": signed(200, 200, 200, 200, 200, 200),
     "held": signed(200, 200, 200, 200, 200, 200),
     "subscriptions": signed(200, 200, 200, 200, 200, 200),
+    "resolveRecipients": signed(200, 200, 200, 200, 200, 200),
     "auditStatements": signed(403, 403, 403, 200, 200, 200),
     # Of a sealed notice, of an open act, of an event that needs no signature, but none that does not hold either.
     "logObject sealed": signed(200, 200, 404, 200, 200, 404),
@@ -109,10 +111,12 @@ class Scene:
     def ask(self, entry, role):
         """Ask for what an entry of the table is about, in a role."""
         method, address, body, headers = self.requests[entry]
-        prepared = requests.Request(method, BASE + address).prepare()
+        # Only what asks a question signs its body: publishing and uploading carry signatures of their own.
+        signed_body = body if entry == "resolveRecipients" else None
+        prepared = requests.Request(method, BASE + address, data=signed_body).prepare()
         if (auth := self._auth(role)) is not None:
             prepared = auth(prepared)
-        fields = {name: prepared.headers[name] for name in ("Signature-Input", "Signature") if name in prepared.headers}
+        fields = {name: prepared.headers[name] for name in SIGNATURE if name in prepared.headers}
         return self.live.ask(method, address, body, {**headers, **fields})
 
     def _auth(self, role):
@@ -135,6 +139,13 @@ def the_world():
     state = edit.close_key(state, world.people[CLOSED].request.kid, 0)
     put_role(world, "ge", state.encode())
     return world
+
+
+def question():
+    """Return a question about whom a notice may go to."""
+    label = LABEL.to_json()
+    asked = {"topic": "*.seizures", "label": label, "recipients": [READER], "states": True, "expires_at": None}
+    return compact(asked)
 
 
 async def leaves(live):
@@ -166,6 +177,7 @@ def scene(tmp_path_factory):
             "held": ("GET", "/v1/feed/held"),
             "subscriptions": ("GET", "/v1/subscriptions"),
             "auditStatements": ("GET", "/v1/audit/statements"),
+            "resolveRecipients": ("POST", "/v1/recipients/resolve", question(), JSON),
             "publish": ("PUT", address, notice.envelope, JSON),
             "publishMany": ("POST", "/v1/notices", notice.envelope, LINES),
             "uploadRole": (

@@ -92,12 +92,20 @@ def kafka():
         return run(Path(folder))
 
 
+def rules():
+    """Run the bench of decisions."""
+    from tests.bench.rules import run
+
+    return run()
+
+
 BENCHES = {
     "publishing": publishing,
     "streaming": streaming,
     "growth": growth,
     "importing": importing,
     "ledger": ledger,
+    "rules": rules,
     "kafka": kafka,
 }
 

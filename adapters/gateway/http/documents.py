@@ -4,12 +4,14 @@ Members are never left out: what is not known is null. The OpenAPI document take
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from adapters.gateway.status import InboxState, State, Via
 from schemas.label import Label
+from schemas.rules.answer import in_words
+from schemas.rules.changes import Change
 from schemas.rules.verdict import Effect
 
 _FORM = ConfigDict(frozen=True, extra="forbid", from_attributes=True, use_enum_values=True)
@@ -153,16 +155,40 @@ class VerdictDocument(Document):
     obligations: tuple[DeterminationDocument, ...]
     directory: int
     boundary: str | None
+    unseen: tuple[DeterminationDocument, ...] = Field(
+        description="Conditions over contents that who decided does not see; they are left to the gateways."
+    )
+
+
+class ChangeDocument(Document):
+    """One thing to change about a notice: `way` names what, `value` to what; in words by language."""
+
+    way: str
+    value: str
+    says: Reasons
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of(cls, value: object) -> object:
+        return {**value._asdict(), "says": in_words(value)} if isinstance(value, Change) else value
+
+
+Changes = Annotated[
+    tuple[tuple[ChangeDocument, ...], ...],
+    Field(description="The smallest sets of changes under which the law would permit it; any one of them does."),
+]
 
 
 class ConsideredDocument(Document):
-    """One candidate: whether it would get the notice, and why."""
+    """One candidate: whether it would get the notice, why, and what would make it lawful."""
 
     participant: str
     via: Via
     permitted: bool
+    answer: Literal["yes", "yes-if", "no"]
     detail: str
     verdict: VerdictDocument | None
+    changes: Changes
 
 
 class PreviewDocument(Document):
@@ -170,6 +196,7 @@ class PreviewDocument(Document):
 
     label: LabelDocument
     publish: VerdictDocument
+    changes: Changes
     candidates: tuple[ConsideredDocument, ...]
     would_send: bool
     problem: TroubleDocument | None

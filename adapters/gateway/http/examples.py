@@ -93,6 +93,19 @@ _VERDICT: Final[dict[str, Any]] = {
     "obligations": [],
     "directory": 12,
     "boundary": None,
+    "unseen": [],
+}
+_REFUSED: Final[dict[str, Any]] = {
+    **_VERDICT,
+    "permitted": False,
+    "determining": [
+        {
+            **{name: value for name, value in _DENIAL.items() if name != "participant"},
+            "effect": "deny",
+            "obligation": None,
+            "parameters": {},
+        }
+    ],
 }
 _ITEM: Final[dict[str, Any]] = {
     "id": _OTHER,
@@ -151,14 +164,34 @@ EXAMPLES: Final[dict[str, Any]] = {
     "PreviewDocument": {
         "label": _LABEL,
         "publish": _VERDICT,
+        "changes": [],
         "candidates": [
             {
                 "participant": "uz/police",
                 "via": "subscription",
                 "permitted": True,
+                "answer": "yes-if",
                 "detail": "",
                 "verdict": _VERDICT,
-            }
+                "changes": [],
+            },
+            {
+                "participant": "tj/customs",
+                "via": "named",
+                "permitted": False,
+                "answer": "yes-if",
+                "detail": "Personal data may go abroad only under an agreement on their protection.",
+                "verdict": _REFUSED,
+                "changes": [
+                    [
+                        {
+                            "way": "nominal",
+                            "value": "no",
+                            "says": {"en": "without data on persons", "de": "ohne Daten zu Personen"},
+                        }
+                    ]
+                ],
+            },
         ],
         "would_send": True,
         "problem": None,

@@ -19,6 +19,7 @@ from adapters.gateway.http.parameters import (
     IdempotencyKey,
     NoticesQuery,
     Prefer,
+    PreviewQuery,
     missing,
     seconds_of,
 )
@@ -92,11 +93,14 @@ async def send(
         "enrolment",
     ),
     openapi_extra={**openapi.SECURED, **openapi.request_body("NoticeRequest")},
+    dependencies=[EachOnce],
 )
-async def preview(request: Request, caller: Caller, service: Served) -> Response:
-    """Decide as sending would, by what the gateway knows now, also with the broker away."""
+async def preview(
+    query: Annotated[PreviewQuery, Query()], request: Request, caller: Caller, service: Served
+) -> Response:
+    """Decide as sending would, by what the gateway knows now, also with the broker away; say what would make it lawful."""
     wanted = NoticeRequest.parse(await body.read(request))
-    return reply(PreviewDocument.model_validate(await service.preview(caller, wanted)))
+    return reply(PreviewDocument.model_validate(await service.preview(caller, wanted, states=query.states)))
 
 
 @router.get(

@@ -51,6 +51,12 @@ class NoticesQuery(_Query):
     status: State | None = None
 
 
+class PreviewQuery(_Query):
+    """Whether each State's focal point is asked about too, though it would not get the notice."""
+
+    states: Flag = False
+
+
 class InboxQuery(_Query):
     """A page of the inbox, perhaps only what nobody acknowledged."""
 

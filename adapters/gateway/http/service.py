@@ -50,8 +50,8 @@ class Service(Protocol):
         """Return a page of statuses and the next cursor."""
         ...
 
-    async def preview(self, participant: ParticipantId, request: NoticeRequest) -> Preview:
-        """Say what would happen."""
+    async def preview(self, participant: ParticipantId, request: NoticeRequest, *, states: bool = False) -> Preview:
+        """Say what would happen, and with `states` also who else may have it."""
         ...
 
     async def recall(

@@ -45,18 +45,23 @@ def test_a_remembered_decision_is_what_a_fresh_one_would_be(blank, seed, room):
     for _ in range(8):
         facts = worlds.facts(chance)
         sender = chance.choice(list(parties.values()))
-        asked.append((replace(blank, act=facts.act, topic=facts.topic, label=facts.label), sender))
+        statement = replace(blank, act=facts.act, topic=facts.topic, label=facts.label)
+        times = {"issued_at": facts.issued_at or blank.issued_at, "expires_at": facts.expires_at}
+        asked.append((replace(statement, **times), sender))
     held, decisions.REMEMBERED = decisions.REMEMBERED, room
     try:
         for _ in range(60):
             statement, sender = chance.choice(asked)
             about = remembered.about(statement, sender)
             shared = (statement.act, statement.topic, statement.label, sender)
-            publishing = decide(Facts("publish", *shared, None), rules, evaluator=EVALUATOR).first_denial()
+            times = (statement.issued_at, statement.expires_at)
+            publishing = decide(Facts("publish", *shared, None, *times), rules, evaluator=EVALUATOR).first_denial()
             assert about.sender == publishing
             for who in chance.sample(sorted(parties), min(3, len(parties))):
-                facts = Facts("receive", *shared, parties[who])
-                assert about.recipient(who) == decide(facts, rules, evaluator=EVALUATOR).first_denial()
+                verdict = decide(Facts("receive", *shared, parties[who], *times), rules, evaluator=EVALUATOR)
+                assert about.recipient(who) == verdict.first_denial()
+                told = about.told(who)
+                assert (told.owed, told.unseen) == (frozenset(verdict.obligations), frozenset(verdict.unseen))
     finally:
         decisions.REMEMBERED = held
 

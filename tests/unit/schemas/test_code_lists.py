@@ -155,6 +155,9 @@ def test_conditions_say_what_values_they_take() -> None:
     assert taken.pop("excluded-states") == "state"
     assert taken.pop("excluded-agencies") == "agency"
     assert taken.pop("delete-by") == "date"
+    assert taken.pop("authorised-by") == "authority"
+    assert taken.pop("transfer-basis") == "transfer-basis"
+    assert {taken.pop(name) for name in ("consent-of", "received-from")} == {"state"}
     assert set(taken.values()) == {"none"}
     assert len(taken) == 5
 

@@ -22,6 +22,7 @@ ADDRESSES = {
     "/v1/notices": "/v1/notices",
     "/v1/notices/{notice_id}": f"/v1/notices/{NOTICE}",
     "/v1/directory/roles/{role}": "/v1/directory/roles/fr",
+    "/v1/recipients/resolve": "/v1/recipients/resolve",
 }
 LINES = "application/x-ndjson"
 DOCUMENT = describe(create_app())

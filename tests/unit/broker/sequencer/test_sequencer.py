@@ -162,7 +162,10 @@ async def test_the_denied_are_named_to_the_sender_only(tmp_path):
         # It is kept for auditors, and nothing is in the ledger.
         (day,) = broker.ledger.decision_days()
         (decision,) = broker.ledger.decisions(day)
-        assert orjson.loads(decision)["denied"] == [{"participant": OTHER, "condition": "uz-seizures-1"}]
+        (denied,) = orjson.loads(decision)["denied"]
+        assert (denied["participant"], denied["condition"], denied["state"]) == (OTHER, "uz-seizures-1", "uz")
+        assert denied["instrument"]
+        assert denied["article"]
         assert broker.view.known(bytes(32)) is None
         assert broker.view.size == world.directory.version
 

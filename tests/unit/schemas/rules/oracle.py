@@ -10,6 +10,7 @@ from typing import Any
 
 from schemas.codes import code_list
 from schemas.rules.facts import Facts, Party
+from tests.unit.schemas.rules import oracle_conditions as conditions
 
 Finding = tuple[str, str, str | None, str, str | None, str]
 """Condition, layer, State, effect, obligation, parameters as JSON."""
@@ -38,7 +39,9 @@ LAW_OBLIGATIONS = {
     "delete-by",
     *MEANINGS.values(),
     *FLAGS,
+    *(kind["owes"] for name, kind in conditions.TYPES.items() if name != "duty" and kind["owes"]),
 }
+STATED = {"authorised-by": "authorities", "transfer-basis": "transfer-basis", "consent-of": "", "received-from": ""}
 
 
 def finding(
@@ -156,7 +159,12 @@ def evaluate(
                         and applies(item, "receive", facts, sender, network)
                     )
                 ):
-                    if unsound(item, network):
+                    if law["form"] == "law/1":
+                        other = recipient if role == sender.role else sender
+                        one = law_1(item, role, facts, other, network)
+                        if one is not None:
+                            (owed if one[3] == "oblige" else denials).append(one)
+                    elif unsound(item, network):
                         denials.append(finding("unevaluable", "law", role, condition=item["id"]))
                     elif item["effect"] == "deny":
                         denials.append(finding(item["id"], "law", role))
@@ -169,6 +177,45 @@ def evaluate(
         denials += [one for one in said if one[3] == "deny"]
         owed += [one for one in said if one[3] == "oblige"]
     return not denials, denials or permits, owed
+
+
+def law_1(
+    item: Mapping[str, Any], role: str, facts: Facts, other: Party | None, network: Mapping[str, Any]
+) -> Finding | None:
+    """What a condition of law/1 says where it applies; None where it says nothing, or nobody here can see it."""
+    assert facts.label is not None
+    kind = conditions.TYPES.get(item["type"])
+    if kind is not None and kind["kinds"] is not None and facts.label.kind not in kind["kinds"]:
+        return None
+    if other is None and conditions.asks_other_side(item):
+        return None
+    groups = {one["id"]: set(one["members"]) for one in network["groups"]}
+    groups |= {one["role"]: {one["role"]} for one in network["participants"]}
+    about = item["applies_to"]
+    counterparts = (about["counterparts"] or []) + (about["counterparts_except"] or [])
+    if (
+        kind is None
+        or any(name not in groups for name in counterparts)
+        or not conditions.sound(item, LAW_OBLIGATIONS)
+        or conditions.unknown_name(item, groups)
+    ):
+        return finding("unevaluable", "law", role, condition=item["id"])
+    if kind["inputs"] == "content" and (facts.act not in conditions.CARRYING or facts.content is None):
+        return None
+    applies_ = True if kind["when"] is None else conditions.aspect(kind["when"], facts, other)
+    if applies_ is False:
+        return None
+    held = conditions.holds(item, facts, other, groups)
+    if applies_ is None or held is None:
+        name = (kind["demands"] or kind["when"]).split(" ")[0]
+        return finding("unevaluable", "law", role, condition=item["id"], lacking=name)
+    given = {name: str(value) if isinstance(value, int) else value for name, value in item["parameters"].items()}
+    owes = given.get(kind["owes"], kind["owes"])
+    if held:
+        limited = item["effect"] == "limit" and kind["owes"]
+        return finding(item["id"], "law", role, "oblige", owes, **given) if limited else None
+    effect = item["effect"]
+    return finding(item["id"], "law", role, effect, owes if effect == "oblige" else None, **given)
 
 
 def granted(
@@ -298,6 +345,12 @@ def originator(facts: Facts, recipient: Party | None, network: Mapping[str, Any]
 
 
 def restriction(code: str, values: list[str], recipient: Party | None, network: Mapping[str, Any]) -> list[Finding]:
+    if code in STATED:
+        roles = {one["role"] for one in network["participants"]} | {name.lower() for name in known("countries")}
+        allowed = known(STATED[code]) if STATED[code] else roles
+        if not values:
+            return [finding("unevaluable", "originator", condition=code)]
+        return [] if set(values) <= allowed else [finding("unknown-code", "originator", condition=code)]
     if code not in FLAGS | {"excluded-states", "excluded-agencies", "delete-by"}:
         return [finding("unknown-code", "originator", member="/label/conditions")]
     nonsense = [finding("unevaluable", "originator", condition=code)]

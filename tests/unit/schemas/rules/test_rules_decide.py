@@ -409,5 +409,6 @@ def test_verdicts_can_be_compared_hashed_and_are_of_stable_form(rules: Rules) ->
         "obligations": [item.to_json() for item in first.obligations],
         "directory": 3,
         "boundary": None,
+        "unseen": [],
     }
     assert list(first.determining[0].reason) == ["en", "fr", "de", "it", "ru", "es"]

@@ -53,7 +53,7 @@ def test_a_profile_is_read_and_written_the_same(seed: int) -> None:
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
-        (lambda p: p.update(form="law/1"), "/form"),
+        (lambda p: p.update(form="law/2"), "/form"),
         (lambda p: p.update(state="kaz"), "/state"),
         (lambda p: p.update(adopted="2026-13-01"), "/adopted"),
         (lambda p: p.update(conditions=[]), "/conditions"),
@@ -144,35 +144,35 @@ def test_a_baseline_pack_gets_its_state_when_it_is_taken_over() -> None:
         (HEAD + "condition = [1]", "/conditions/0", None, "object"),
         (HEAD + "v = 1\n" + ONE, "", None, "condition"),
         (HEAD + "conditions = []\n" + ONE, "", None, "condition"),
-        (HEAD + "adopted = 2026-01-02\n" + ONE, "/adopted", None, "future"),
+        (HEAD + "adopted = 2026-01-02\n" + ONE, "/adopted", 4, "future"),
         (HEAD + "adopted = 12:30:00\n" + ONE, "/adopted", None, "date"),
         (HEAD + "adopted = 1.5\n" + ONE, "/adopted", None, "date"),
         (HEAD + "adopted = 99999999999999999999\n" + ONE, "/adopted", None, "date"),
-        (HEAD.replace('"1"', "1") + ONE, "/version", None, "string"),
+        (HEAD.replace('"1"', "1") + ONE, "/version", 3, "string"),
         (HEAD + ONE + "valid_from = 2026-02-01T00:00:00\n", "/condition/0/valid_from", None, "offset"),
         (HEAD + ONE + "valid_from = 2026-02-01T00:00:00.5Z\n", "/condition/0/valid_from", None, "whole"),
         (HEAD + ONE + "efect = 1\n", "/conditions/0", 6, "Condition one"),
-        (HEAD + ONE + "applies_to = 3\n", "/conditions/0/applies_to", 6, "Condition one, applies_to"),
-        (HEAD + ONE.replace("{ en", "{ fr"), "/conditions/0/explanation/en", 6, "Condition one, explanation/en"),
-        (HEAD + ONE.replace('{ en = "Not so." }', "3"), "/conditions/0/explanation", 6, "Condition one"),
-        (HEAD + ONE + 'applies_to = { tlp = ["red", "red"] }\n', "/conditions/0/applies_to/tlp", 6, "once"),
-        (HEAD + ONE + 'applies_to = { tlp = ["mauve"] }\n', "/conditions/0/applies_to/tlp", 6, "amber-strict"),
-        (HEAD + ONE + 'applies_to = { kinds = ["gossip"] }\n', "/conditions/0/applies_to/kinds", 6, "seizure"),
-        (HEAD + ONE + ONE.replace('"one"', '"two"').replace('"deny"', '"warn"'), "/conditions/1/effect", 13, "two"),
+        (HEAD + ONE + "applies_to = 3\n", "/conditions/0/applies_to", 11, "Condition one, applies_to"),
+        (HEAD + ONE.replace("{ en", "{ fr"), "/conditions/0/explanation/en", 10, "Condition one, explanation/en"),
+        (HEAD + ONE.replace('{ en = "Not so." }', "3"), "/conditions/0/explanation", 10, "Condition one"),
+        (HEAD + ONE + 'applies_to = { tlp = ["red", "red"] }\n', "/conditions/0/applies_to/tlp", 11, "once"),
+        (HEAD + ONE + 'applies_to = { tlp = ["mauve"] }\n', "/conditions/0/applies_to/tlp", 11, "amber-strict"),
+        (HEAD + ONE + 'applies_to = { kinds = ["gossip"] }\n', "/conditions/0/applies_to/kinds", 11, "seizure"),
+        (HEAD + ONE + ONE.replace('"one"', '"two"').replace('"deny"', '"warn"'), "/conditions/1/effect", 16, "two"),
         (HEAD + ONE + ONE, "/conditions", None, "sorted"),
-        (HEAD + ONE.replace('id = "one"', "id = 1"), "/conditions/0/id", None, "string"),
-        (HEAD + ONE.replace('id = "one"', 'id = "One"'), "/conditions/0/id", None, "code"),
-        (HEAD + ONE.replace('id = "one"', ""), "/conditions/0/id", None, "string"),
+        (HEAD + ONE.replace('id = "one"', "id = 1"), "/conditions/0/id", 6, "string"),
+        (HEAD + ONE.replace('id = "one"', 'id = "One"'), "/conditions/0/id", 6, "code"),
+        (HEAD + ONE.replace('id = "one"', ""), "/conditions/0/id", 4, "missing"),
         (
             HEAD + ONE.replace('id = "one"', "id = '''one'''").replace('"deny"', '"warn"'),
             "/conditions/0/effect",
-            None,
+            9,
             "one",
         ),
         (
             HEAD + ONE.replace('"deny"', '"oblige"') + 'obligation = "sing"\n',
             "/conditions/0/obligation",
-            6,
+            11,
             "copy-to-focal-point",
         ),
     ],
@@ -240,7 +240,7 @@ def test_a_plain_profile_has_no_warnings() -> None:
 
 
 def test_missing_languages_are_named() -> None:
-    assert warnings(ONE) == ["one: has no explanation in fr, de, it, ru, es."]
+    assert warnings(ONE) == ["one: has no explanation in fr, de, it, ru, es: readers get English."]
 
 
 def test_expiry_is_named() -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -9,7 +10,13 @@ import orjson
 from schemas.encoding import Time
 from schemas.ids import Code, ParticipantId, Role, Topic, role_of
 from schemas.label import Condition, Label
+from schemas.rules.condition_types import CONDITION_TYPES
+from schemas.rules.content import Content
 from schemas.rules.facts import Action, Facts, Party
+from schemas.rules.flaws import allowed_codes
+from schemas.rules.vocabulary import vocabulary
+from tests.unit.schemas.rules.laws import law as law_of
+from tests.unit.schemas.rules.laws import law_condition
 
 ROLES = ("af", "audit", "fr", "int-unodc", "kz", "tj", "uz")
 STATES = ("af", "fr", "kz", "tj", "uz")
@@ -24,6 +31,7 @@ LEVELS = ("confidential", "restricted", "secret")
 AGENCIES = ("customs", "focal-point", "organisation", "police")
 ACTS = ("acknowledge", "issue", "recall", "subscribe", "unsubscribe", "revoke_key")
 Law = Mapping[str, Any]
+KNOWN = vocabulary()
 
 
 def some(chance: random.Random, codes: tuple[str, ...], none: float = 0.6) -> list[str] | None:
@@ -118,7 +126,91 @@ def condition(chance: random.Random, number: int) -> dict[str, Any]:
     }
 
 
+def parameter(chance: random.Random, form: Any) -> Any:
+    if form.form == "number":
+        return chance.randint(form.least, min(form.most, 60)) if chance.random() < 0.98 else form.most + 1
+    if form.form == "states":
+        names = (*STATES, *GROUPS, "int-unodc", "co")
+        return sorted(chance.sample(names if chance.random() < 0.97 else (*names, "moon"), chance.randint(1, 4)))
+    codes = sorted(allowed_codes(form, KNOWN) or ("de", "en", "fr", "ru"))
+    codes += ["xyzzy"] if chance.random() < 0.02 else []
+    if form.form in ("code", "level", "choice"):
+        return chance.choice(codes)
+    return sorted(chance.sample(codes, chance.randint(1, min(4, len(codes)))))
+
+
+def typed_condition(
+    chance: random.Random, number: int, types: tuple[str, ...] = tuple(CONDITION_TYPES)
+) -> dict[str, Any]:
+    """A condition of law/1, of any type, now and then with a flaw."""
+    kind = CONDITION_TYPES[chance.choice(types)]
+    about = condition(chance, number)["applies_to"]
+    if chance.random() < 0.7:
+        about = {**dict.fromkeys(about), "direction": about["direction"]}
+    given = {
+        one.name: parameter(chance, one) for one in kind.parameters if chance.random() < (0.5 if one.optional else 0.99)
+    }
+    return law_condition(
+        f"c{number}",
+        kind.id if chance.random() < 0.98 else "no-such-type",
+        chance.choice(kind.effects) if chance.random() < 0.99 else "limit",
+        given,
+        applies_to=about,
+        inputs=kind.inputs,
+        explanation=text("The act says so.") if chance.random() < 0.5 else None,
+        **validity(chance),
+    )
+
+
+def typed_law(chance: random.Random, state: str) -> Law:
+    return law_of(state, [typed_condition(chance, number) for number in range(1, chance.randint(2, 7))])
+
+
+def moment(chance: random.Random, none: float = 0.1) -> Time | None:
+    days = chance.randint(1, 28)
+    return None if chance.random() < none else Time(f"2026-0{chance.randint(3, 5)}-{days:02d}T00:00:00Z")
+
+
+def content(chance: random.Random, kind: str) -> Content:
+    def known(value: Any, none: float = 0.12) -> Any:
+        return None if chance.random() < none else value
+
+    def codes(*names: str) -> Any:
+        return known(frozenset(chance.sample(names, chance.randint(0, len(names)))))
+
+    flag = chance.random() < 0.5
+    births = tuple(
+        known(day, 0.05) for day in chance.sample(("1984-02-29", "2008-02-29", "2008-03-01", "2010-01-01"), 2)
+    )
+    return Content(
+        kind,
+        states=codes("fr", "kz", "tj", "uz", "co"),
+        grams=known(Fraction(chance.choice((1, 999, 20_000, 60_000)))),
+        births=known(births[: chance.randint(0, 2)]),
+        special_categories=codes("health", "genetic"),
+        operators=known(flag),
+        offences=codes("drug-trafficking", "smuggling"),
+        authorities=codes("prosecutor", "court", "ministry"),
+        decided_in=codes("entry", "exit", "departure", "destination"),
+        assistance=known(chance.choice(("before", "after", "none"))),
+        oral=known(chance.random() < 0.5),
+        oral_until=moment(chance),
+        last_resort=known(chance.random() < 0.5),
+        constant_surveillance=known(chance.random() < 0.5),
+        final_interception=known(flag),
+        foreign_officers=known(flag),
+        dangerous_goods=codes("explosives", "toxic"),
+        substitution=known(chance.choice(("none", "partial", "complete"))),
+        handover=known(flag),
+        languages=codes("de", "en", "fr"),
+        begins=moment(chance),
+        ends=moment(chance),
+    )
+
+
 def law(chance: random.Random, state: str) -> Law:
+    if chance.random() < 0.5:
+        return typed_law(chance, state)
     return {
         "v": 1,
         "form": "law/0",
@@ -171,9 +263,14 @@ def values(chance: random.Random, code: str) -> tuple[Code, ...]:
         "excluded-states": ("fr", "uz", "af", "eu", "jp", "moon"),
         "excluded-agencies": ("customs", "fr-customs", "int-unodc-desk", "moon-base"),
         "delete-by": ("2026-05-01", "2026-02-30", "tomorrow"),
+        "authorised-by": ("court", "prosecutor", "ministry", "my-uncle"),
+        "consent-of": ("fr", "kz", "tj", "uz", "co", "int-unodc", "moon"),
+        "received-from": ("fr", "kz", "tj", "uz", "moon"),
+        "transfer-basis": ("safeguards", "vital-interests", "because"),
     }
     several = choices.get(code, ("never",))
-    usual = {"excluded-states": 2, "excluded-agencies": 1, "delete-by": 1}.get(code, 0)
+    usual = 1 if code in choices else 0
+    usual = 2 if code in ("excluded-states", "consent-of") else usual
     count = usual if chance.random() < 0.9 else chance.randint(0, len(several))
     weighted = several[:-1] if chance.random() < 0.8 and len(several) > 1 else several
     return tuple(Code(code) for code in sorted(chance.sample(weighted, min(count, len(weighted)))))
@@ -191,13 +288,14 @@ def label(chance: random.Random) -> Label:
         "intelligence-only",
         "no-such-condition",
     )
-    chosen = chance.choices(((), names[:5], names), (8, 3, 0.3))[0]
+    said = ("authorised-by", "consent-of", "no-death-penalty-use", "received-from", "transfer-basis")
+    chosen = chance.choices(((), names[:5], names, said), (6, 3, 0.3, 3))[0]
     conditions = sorted(chance.sample(chosen, min(len(chosen), chance.randint(1, 2))))
     handling = {chance.choice(("h0", "h1", "h2"))} if chance.random() < 0.7 else set()
     handling |= {"h3"} if conditions or chance.random() < 0.03 else set()
     handling |= {"h9"} if chance.random() < 0.02 else set()
     return Label(
-        kind=code(*KINDS, "method"),
+        kind=code(*KINDS, "method", "controlled-delivery", "controlled-delivery", "controlled-delivery"),
         handling=tuple(Code(name) for name in sorted(handling)),
         tlp=code(*TLP),
         pap=code("amber", "green"),
@@ -207,7 +305,7 @@ def label(chance: random.Random) -> Label:
         legal_basis=code("untoc", "reciprocity"),
         nominal=chance.random() < 0.5,
         exercise=False,
-        reply_due=None,
+        reply_due=moment(chance, 0.5),
         conditions=tuple(Condition(Code(name), values(chance, name)) for name in conditions),
     )
 
@@ -226,11 +324,15 @@ def facts(chance: random.Random) -> Facts:
     star = ("*",) if action == "subscribe" or chance.random() < 0.02 else ()
     where = Topic(f"{chance.choice((*regions, *star * 4, 'moon'))}.{chance.choice((*themes, *star * 4))}")
     recipient = sender if chance.random() < 0.06 else party(chance)
+    said = label(chance) if about and (not lacks or chance.random() < 0.1) else None
     return Facts(
         action=action,
         act=act,
         topic=where if (about and not lacks) or (action == "subscribe" and chance.random() < 0.9) else None,
-        label=label(chance) if about and (not lacks or chance.random() < 0.1) else None,
+        label=said,
         sender=sender,
         recipient=recipient if action == "receive" and chance.random() < 0.98 else chance.choice((None, recipient)),
+        issued_at=moment(chance, 0.03),
+        expires_at=moment(chance, 0.03),
+        content=content(chance, said.kind) if said is not None and chance.random() < 0.8 else None,
     )

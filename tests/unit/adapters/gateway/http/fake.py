@@ -32,6 +32,7 @@ from schemas.errors import Error
 from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Pattern, Role, Topic
 from schemas.label import Label
 from schemas.notice import examples, parse_notice
+from schemas.rules.changes import Change
 from schemas.rules.verdict import Determination, Effect, Verdict
 
 KZ = ParticipantId("kz/customs")
@@ -49,6 +50,7 @@ DENIAL = Denial(
     reason={"en": "Personal data may go abroad only under an agreement.", "fr": "Un accord est nécessaire."},
     evaluated_by="sender-gateway",
 )
+CHANGES = ((Change("nominal", "no"),), (Change("consent-of", "tj"), Change("purpose", "investigation")))
 PERMIT = Verdict(
     permitted=True,
     determining=(
@@ -218,17 +220,21 @@ class FakeService:
         ][:limit]
         return [one for _, one in mine], mine[-1][0] if mine else after
 
-    async def preview(self, participant: ParticipantId, request: NoticeRequest) -> Preview:
+    async def preview(self, participant: ParticipantId, request: NoticeRequest, *, states: bool = False) -> Preview:
         kind = str(request.notice.get("kind"))
         parse_notice(kind, request.notice)
         sends = TJ not in request.to
         return Preview(
             label=label_of(kind, request.label),
             publish=PERMIT,
+            changes=(),
             candidates=(
                 Considered(UZ, Via.SUBSCRIPTION, permitted=True, detail="", verdict=PERMIT),
-                Considered(TJ, Via.NAMED, permitted=False, detail="The rules deny it.", verdict=REFUSAL),
+                Considered(
+                    TJ, Via.NAMED, permitted=False, detail="The rules deny it.", verdict=REFUSAL, changes=CHANGES
+                ),
                 Considered(ParticipantId("kg/police"), Via.NAMED, permitted=False, detail="No key.", verdict=None),
+                *([Considered(ParticipantId("am/focal"), Via.ASKED, True, "", PERMIT)] if states else []),
             ),
             would_send=sends,
             problem=None if sends else Trouble("denied", "A named recipient is denied.", "Leave it out.", None, ()),

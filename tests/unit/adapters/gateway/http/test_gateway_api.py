@@ -140,6 +140,20 @@ def test_a_preview_sends_nothing(call: Call, service: FakeService) -> None:
     assert service.sent == {}
 
 
+def test_a_preview_says_what_would_make_it_lawful_and_who_else_may_have_it(call: Call) -> None:
+    found = call("POST", "/v1/notices/preview?states=true", REQUEST).json()
+    assert [item["answer"] for item in found["candidates"]] == ["yes-if", "yes-if", "no", "yes-if"]
+    assert [item["via"] for item in found["candidates"]][-1] == "asked"
+    ways = found["candidates"][1]["changes"]
+    assert [[(one["way"], one["value"]) for one in way] for way in ways] == [
+        [("nominal", "no")],
+        [("consent-of", "tj"), ("purpose", "investigation")],
+    ]
+    assert ways[0][0]["says"]["de"] == "ohne Daten zu Personen"
+    assert call("POST", "/v1/notices/preview?states=yes", REQUEST).status == 422
+    assert call("POST", "/v1/notices/preview?states=true&states=true", REQUEST).status == 422
+
+
 def test_recall_and_correct(call: Call, service: FakeService) -> None:
     sent = call("POST", "/v1/notices", REQUEST).json()
     corrected = call("POST", f"{sent['href']}/correct", {"notice": examples("seizure")})

@@ -1,0 +1,148 @@
+"""The report of a simulated change of law, for people: on a terminal and as one HTML page that loads nothing.
+
+What stands in a report came from labels and laws; all of it is escaped, and no script is in the page.
+"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Final
+
+from adapters.cli.terminal import Column, Terminal, clean
+from adapters.cli.words import article, reason
+from schemas.codes import code_list
+from schemas.ids import Code
+from schemas.rules.simulate import Outcome, Report
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
+    "table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}caption{text-align:left;font-weight:600}"
+    "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc;vertical-align:top}"
+    "td.n{text-align:right;font-variant-numeric:tabular-nums}code{overflow-wrap:anywhere}"
+)
+MOST_ROWS: Final = 100
+Row = Sequence[object]
+
+
+def tables(report: Report) -> list[tuple[str, tuple[str, ...], list[Row]]]:
+    """Return the report's tables: heading, columns, rows; those without rows are left out."""
+    made: list[tuple[str, tuple[str, ...], list[Row]]] = [
+        ("Who gains", ("State", "Notices more"), [(state_name(s), n) for s, n in report.gains().items()]),
+        ("Who loses", ("State", "Notices fewer"), [(state_name(s), n) for s, n in report.loses().items()]),
+        ("May publish less", ("State", "Notices"), [(state_name(s), n) for s, n in report.silenced.items()]),
+        (
+            "Pairs of States in conflict",
+            ("From", "To", "Lost", "Gained", "Nothing passes any more"),
+            [
+                (state_name(a), state_name(b), pair.lost, pair.gained, "yes" if pair.shut else "no")
+                for a, b, pair in report.conflicts()
+            ],
+        ),
+        (
+            "By which conditions",
+            ("Condition", "Article", "Reason", "Denials"),
+            [
+                (why.condition, article(why.to_json()), reason(dict(why.reason)), count)
+                for why, count in report.conditions.most_common()
+            ],
+        ),
+        ("Would have been refused", _OUTCOME, _outcomes(report.refused)),
+        ("Would have been allowed", _OUTCOME, _outcomes(report.allowed)),
+        ("Not yet fetched, would be withheld", _OUTCOME, _outcomes(report.withheld)),
+        ("Withheld so far, would be offered", _OUTCOME, _outcomes(report.released)),
+    ]
+    return [table for table in made if table[2]]
+
+
+_OUTCOME: Final = ("Notice", "Sender", "Topic", "Kind", "Concerns", "Why")
+
+
+def _outcomes(found: Iterable[Outcome]) -> list[Row]:
+    rows: list[Row] = []
+    for one in found:
+        why = "" if one.why is None else f"{one.why.condition}: {article(one.why.to_json())}"
+        past = one.past
+        rows.append((past.notice_id, past.sender.id, past.topic, past.label.kind, ", ".join(one.denied), why))
+    return rows
+
+
+def state_name(role: str) -> str:
+    """Return a State with its English name: `it (Italy)`."""
+    entry = code_list("states").entries.get(Code(role))
+    return role if entry is None else f"{role} ({entry.name()})"
+
+
+def summary(report: Report, digest: str) -> dict[str, object]:
+    """Return what a report comes to."""
+    return {
+        "changed": [str(state) for state in report.changed],
+        "notices": report.notices,
+        "in_full": report.in_full,
+        "states": report.states,
+        "refused": len(report.refused),
+        "allowed": len(report.allowed),
+        "withheld": len(report.withheld),
+        "released": len(report.released),
+        "pairs_in_conflict": len(report.conflicts()),
+        "sha256": digest,
+    }
+
+
+SHOWN: Final = (
+    ("Law of", "changed"),
+    ("Past notices", "notices"),
+    ("Of which opened", "in_full"),
+    ("States asked", "states"),
+    ("Would have been refused", "refused"),
+    ("Would have been allowed", "allowed"),
+    ("Not yet fetched, would be withheld", "withheld"),
+    ("Withheld so far, would be offered", "released"),
+    ("Pairs of States in conflict", "pairs_in_conflict"),
+    ("SHA-256 of the report", "sha256"),
+)
+
+
+def show(report: Report, digest: str, where: Terminal) -> None:
+    """Print a report."""
+    if where.as_json:
+        where.json({**report.to_json(), "sha256": digest})
+        return
+    where.record(summary(report, digest), shown=SHOWN)
+    for heading, columns, rows in tables(report):
+        where.say(f"\n{heading}")
+        members = [Column(name, name, whole=number == 0, right=name in _NUMBERS) for number, name in enumerate(columns)]
+        where.listing(heading, [dict(zip(columns, row, strict=True)) for row in rows[:MOST_ROWS]], members)
+        if len(rows) > MOST_ROWS:
+            where.say(f"… and {len(rows) - MOST_ROWS} more; --out FILE has them.")
+
+
+_NUMBERS: Final = ("Notices", "Notices more", "Notices fewer", "Lost", "Gained", "Denials")
+
+
+def html(report: Report, digest: str) -> bytes:
+    """Return a report as one page of HTML."""
+    said = summary(report, digest)
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>Simulated change of law</title><style>{_STYLE}</style></head><body>",
+        "<h1>Simulated change of law</h1>",
+        "<p>What the change would have done to past notices. It says what the rules decide, not what the law is.</p>",
+        _table("In short", ("", ""), [(heading, said[member]) for heading, member in SHOWN]),
+        *(_table(heading, columns, rows[:1000]) for heading, columns, rows in tables(report)),
+        "</body></html>\n",
+    ]
+    return "".join(parts).encode()
+
+
+def _table(heading: str, columns: Sequence[str], rows: Iterable[Row]) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns) if any(columns) else ""
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    head = f"<thead><tr>{head}</tr></thead>" if head else ""
+    return f"<table><caption>{escape(heading)}</caption>{head}<tbody>{body}</tbody></table>"
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int):
+        return f'<td class="n">{value}</td>'
+    return f"<td>{escape(clean(value))}</td>"
