@@ -68,17 +68,27 @@ class Dealings:
     # Asking
 
     async def ask_access(
-        self, participant: ParticipantId, notice_id: NoticeId, request: AskAccessRequest, key: Key | None
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: AskAccessRequest,
+        idempotency_key: str | None = None,
     ) -> Kept:
         """Ask a notice's sender for access to it; raise `FormError`."""
+        key = outbox.key_of(idempotency_key, request, f"ask_access {notice_id}")
         at = self._now_ms()
         draft = asking.ask_access(participant, notice_id, request, self._defaults(participant), at=at)
         return await self._keep(participant, partial(_accept, participant, draft, at, key, notice_id, None))
 
     async def ask_use(
-        self, participant: ParticipantId, notice_id: NoticeId, request: AskUseRequest, key: Key | None
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: AskUseRequest,
+        idempotency_key: str | None = None,
     ) -> Kept:
         """Ask a received notice's sender to permit a use; raise `FormError`, `NotAnswerableError`."""
+        key = outbox.key_of(idempotency_key, request, f"ask_use {notice_id}")
         at = self._now_ms()
 
         def work(tx: Transaction) -> Kept:
@@ -90,11 +100,12 @@ class Dealings:
     # The sender's answers
 
     async def grant(
-        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, key: Key | None
+        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, idempotency_key: str | None = None
     ) -> Kept:
         """Let others read an own published notice; raise `FormError`, `NotGrantableError`."""
         if not request.to:
             raise FormError("Must name who is to be able to read it.", pointer="/to")
+        key = outbox.key_of(idempotency_key, request, f"grant {notice_id}")
         at = self._now_ms()
 
         def work(tx: Transaction) -> Kept:
@@ -103,12 +114,13 @@ class Dealings:
         return await self._keep(participant, work)
 
     async def grant_asked(
-        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, key: Key | None
+        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, idempotency_key: str | None = None
     ) -> Kept:
         """Grant what a question in the inbox asks for; one who asked for others is told that it is permitted.
 
         Raises `FormError`, `NotGrantableError`, `NotAnswerableError`.
         """
+        key = outbox.key_of(idempotency_key, request, f"grant_asked {notice_id}")
         at = self._now_ms()
 
         def work(tx: Transaction) -> Kept:
@@ -125,7 +137,11 @@ class Dealings:
         return await self._keep(participant, work)
 
     async def permit(
-        self, participant: ParticipantId, notice_id: NoticeId, request: PermitRequest, key: Key | None
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: PermitRequest,
+        idempotency_key: str | None = None,
     ) -> Kept:
         """Permit the use that a question in the inbox asks for; raise `FormError`, `NotAnswerableError`."""
 
@@ -133,12 +149,18 @@ class Dealings:
             asking.own_notice(tx, participant, asking.demand_question(question))
             return asking.permit(question, request, self._defaults(participant), beside, at=self._now_ms())
 
+        key = outbox.key_of(idempotency_key, request, f"permit {notice_id}")
         return await self._answer(participant, notice_id, key, answer)
 
     async def refuse(
-        self, participant: ParticipantId, notice_id: NoticeId, request: RefuseRequest, key: Key | None
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: RefuseRequest,
+        idempotency_key: str | None = None,
     ) -> Kept:
         """Refuse what a notice in the inbox asks for; raise `NotAnswerableError`."""
+        key = outbox.key_of(idempotency_key, request, f"refuse {notice_id}")
         return await self._answer(
             participant,
             notice_id,
@@ -149,9 +171,14 @@ class Dealings:
         )
 
     async def consent(
-        self, participant: ParticipantId, notice_id: NoticeId, request: ConsentRequest, key: Key | None
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: ConsentRequest,
+        idempotency_key: str | None = None,
     ) -> Kept:
         """Consent to what the first notice of a thread asks for; raise `FormError`, `NotAnswerableError`."""
+        key = outbox.key_of(idempotency_key, request, f"consent {notice_id}")
         return await self._answer(
             participant,
             notice_id,
@@ -162,9 +189,14 @@ class Dealings:
         )
 
     async def withdraw(
-        self, participant: ParticipantId, notice_id: NoticeId, request: RefuseRequest, key: Key | None
+        self,
+        participant: ParticipantId,
+        notice_id: NoticeId,
+        request: RefuseRequest,
+        idempotency_key: str | None = None,
     ) -> Kept:
         """Take a consent back; raise `NotAnswerableError`."""
+        key = outbox.key_of(idempotency_key, request, f"withdraw {notice_id}")
         return await self._answer(
             participant,
             notice_id,
@@ -278,12 +310,12 @@ def _grants(
     answers: NoticeId | None,
 ) -> Kept:
     """Keep the grants of a notice and its corrections; the first one's id stands for all of them."""
+    if key is not None and (known := outbox.known(tx, participant, key)) is not None:
+        return known
     kept: list[Kept] = []
     for about, draft in granting.grant(tx, participant, notice_id, to):
         named = [(ids.new_notice_id(at), draft)]
         first = key if not kept else None
         made = outbox.accept(tx, participant, named, at=at, key=first, ref=about.id, answers=answers)[0]
         kept.append(made)
-        if not made.created:
-            break
     return kept[0]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+from pydantic import BaseModel
 
 from adapters.gateway import duties, history
 from adapters.gateway.draft import Draft
@@ -45,6 +46,18 @@ class Key:
 
     text: str
     request: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """Return what is kept of the text."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+
+def key_of(text: str | None, request: BaseModel, what: str) -> Key | None:
+    """Return the key of a request to do `what`; None where the caller gave none."""
+    if text is None:
+        return None
+    return Key(text, hashlib.sha256(f"{what}\n{request.model_dump_json()}".encode()).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +172,8 @@ def accept(
     `ref` is what they are about: the outbox id of an own notice, or the notice id of another's; `answers` the notice of the
     inbox whose answer is given by them. Raises `IdempotencyError` where the key stood for another request.
     """
-    digest = None if key is None else hashlib.sha256(key.text.encode()).digest()
-    if key is not None:
-        known = tx.connection.execute(
-            "SELECT request, id FROM idempotency WHERE participant = ? AND key = ?", (participant, digest)
-        ).fetchone()
-        if known is not None:
-            if known[0] != key.request:
-                raise IdempotencyError("The Idempotency-Key was used for another request.")
-            return [Kept(NoticeId(known[1]), created=False)]
+    if key is not None and (repeated := known(tx, participant, key)) is not None:
+        return [repeated]
     kept = []
     for notice_id, draft in drafts:
         tx.connection.execute(
@@ -180,9 +186,21 @@ def accept(
         tx.connection.execute("DELETE FROM idempotency WHERE at < ?", (at - KEY_KEPT_MS,))
         tx.connection.execute(
             "INSERT INTO idempotency (participant, key, request, id, at) VALUES (?, ?, ?, ?, ?)",
-            (participant, digest, key.request, kept[0].notice_id, at),
+            (participant, key.digest, key.request, kept[0].notice_id, at),
         )
     return kept
+
+
+def known(tx: Transaction, participant: ParticipantId, key: Key) -> Kept | None:
+    """Return what a request with a key has become already; raise `IdempotencyError` where the key stood for another."""
+    found = tx.connection.execute(
+        "SELECT request, id FROM idempotency WHERE participant = ? AND key = ?", (participant, key.digest)
+    ).fetchone()
+    if found is None:
+        return None
+    if found[0] != key.request:
+        raise IdempotencyError("The Idempotency-Key was used for another request.")
+    return Kept(NoticeId(found[1]), created=False)
 
 
 def waiting(tx: Transaction, participant: ParticipantId, *, after: int, limit: int) -> list[Entry]:

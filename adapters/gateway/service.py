@@ -6,7 +6,6 @@ becomes of it, `status` tells. It works with the broker away, from what it knew 
 
 import asyncio
 import contextlib
-import hashlib
 import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,7 +30,6 @@ from adapters.gateway.keeping import Keeper
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.network import Network
 from adapters.gateway.options import GatewayOptions, Stats
-from adapters.gateway.outbox import Key
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.receive import Acknowledger, Receiver
 from adapters.gateway.recipients import Chooser
@@ -262,7 +260,7 @@ class Gateway:
         """
         at = self._now_ms()
         draft = drafting.issue(request, participant, self.defaults(participant), at=at)
-        key = _key(idempotency_key, request, "issue")
+        key = outbox.key_of(idempotency_key, request, "issue")
         name = ids.new_notice_id(at)
 
         def work(tx: Transaction) -> Kept:
@@ -330,7 +328,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a recall of an own published notice and its corrections; raise `NotRecallableError`."""
-        key = _key(idempotency_key, request, f"recall {notice_id}")
+        key = outbox.key_of(idempotency_key, request, f"recall {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -351,7 +349,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a correction of an own published notice; raise `FormError`, `NotRecallableError`."""
-        key = _key(idempotency_key, request, f"correct {notice_id}")
+        key = outbox.key_of(idempotency_key, request, f"correct {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -576,9 +574,3 @@ async def examine(options: GatewayOptions, passphrase: bytes) -> tuple[Check, ..
         return await gateway.look()
     finally:
         await gateway.stop()
-
-
-def _key(text: str | None, request: NoticeRequest | CorrectionRequest | RecallRequest, what: str) -> Key | None:
-    if text is None:
-        return None
-    return Key(text, hashlib.sha256(f"{what}\n{request.model_dump_json()}".encode()).digest())
