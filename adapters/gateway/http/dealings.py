@@ -62,7 +62,7 @@ _ACTS: Final = (
         "Ask the sender of a notice for access: it grants or refuses, and the ledger shows both.",
         AskAccessRequest,
         lambda dealing: dealing.ask_access,
-        (),
+        ("not-found",),
         optional=False,
     ),
     _Act(
@@ -72,7 +72,7 @@ _ACTS: Final = (
         "Grant an own published notice to further readers: they open the original ciphertext.",
         GrantRequest,
         lambda dealing: dealing.grant,
-        ("not-grantable",),
+        ("not-found", "not-grantable"),
         optional=False,
     ),
     _Act(
