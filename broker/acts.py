@@ -109,18 +109,22 @@ def _check_ref(
     """Check what a statement says of the notice that it refers to, and return who holds that one."""
     assert statement.ref is not None  # the caller has looked
     ref = ledger.by_notice(statement.ref)
+    asks = statement.act == "ask_access"
     if ref is None:
-        raise _refused("The notice that it refers to is not in the ledger.", "/ref")
-    if statement.thread != ref.thread:
-        raise _refused("The thread must be that of the notice it refers to.", "/thread")
+        raise _nowhere() if asks else _not_held()
     owners = (trust.directory.owner(kid) for kid in ledger.holders(statement.ref))
     holders = frozenset(owner for owner in owners if owner is not None)
+    # Who does not hold a notice is told the same as if there were none: refusals must not show what there is.
+    if not asks and statement.sender not in holders:
+        raise _not_held()
+    if statement.thread != ref.thread:
+        raise _nowhere() if asks else _refused("The thread must be that of the notice it refers to.", "/thread")
     _CHECKS[statement.act](_Referring(statement, frozenset(recipients), ref, holders, trust, ledger, moment))
     return holders
 
 
-def _check_issue(said: _Referring) -> None:
-    _demand_holder(said)
+def _check_issue(_: _Referring) -> None:
+    """Check nothing beyond what holds for all: its sender holds the notice, and stays in its thread."""
 
 
 def _check_own_notice(said: _Referring) -> None:
@@ -141,13 +145,12 @@ def _check_asking_access(said: _Referring) -> None:
     statement, ref, trust = said.statement, said.ref, said.trust
     if statement.sender in said.holders:
         raise _refused("The sender holds the notice that it asks for.", "/ref")
-    _demand_topic(said)
     to = {statement.sender, ref.sender}
     may = set(to)
     if _has_clock(statement, trust):
         may |= {point for who in to if (point := trust.focal_point(role_of(who))) is not None}
-    if not to <= said.recipients <= may:
-        raise _refused("Access is asked for of the notice's sender alone.", "/sealed/recipient_count")
+    if statement.topic != ref.topic or not to <= said.recipients <= may:
+        raise _nowhere()
 
 
 def _check_grant(said: _Referring) -> None:
@@ -166,7 +169,6 @@ def _check_grant(said: _Referring) -> None:
 
 def _check_between_holders(said: _Referring) -> None:
     """Check what holders of a notice say to each other about it."""
-    _demand_holder(said)
     _demand_topic(said)
 
 
@@ -190,11 +192,6 @@ _CHECKS: Final[Mapping[str, Callable[[_Referring], None]]] = {
     "withdraw": _check_room,
 }
 """By each act that is served and refers to a notice."""
-
-
-def _demand_holder(said: _Referring) -> None:
-    if said.statement.sender not in said.holders:
-        raise _refused("The sender does not hold the notice that it refers to.", "/ref")
 
 
 def _demand_topic(said: _Referring) -> None:
@@ -239,6 +236,14 @@ def _check_escalation(recipients: tuple[ParticipantId, ...], holders: Collection
                 problem="recipients",
                 pointer="/sealed/recipient_count",
             )
+
+
+def _not_held() -> Error:
+    return _refused("There is no such notice in the ledger that the sender holds.", "/ref")
+
+
+def _nowhere() -> Error:
+    return _refused("There is no such notice of the recipient's in this thread and on this topic.", "/ref")
 
 
 def _refused(detail: str, pointer: str) -> Error:
