@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from broker.answers import NotPublished, Published
+from broker.ledger.fsck import fsck
 from keys.log import proof as tlog_proof
 from keys.sign import verify_receipt
 from schemas.encoding import from_seconds
@@ -70,6 +71,7 @@ def about(statement, **changes):
 async def test_a_granted_notice_comes_in_the_feed_and_by_its_own_id(world, broker):
     assert (await broker.serving.feed(READER, 0, 100, ALL)).deliveries == []
     signed, grant, before, _ = await case(world, broker)
+    assert fsck(broker.ledger, now_ms=broker.clock.ms).findings == ()
     page = await broker.serving.feed(READER, before, 100, ALL)
     (data,) = page.deliveries
     assert page.next == broker.view.size
@@ -138,6 +140,7 @@ async def test_a_recall_takes_the_grants_along_and_asks_for_their_readers(world,
         assert await broker.serving.delivery(READER, row.statement.notice_id) is None
     page = await broker.serving.feed(READER, 0, 100, ALL)
     assert [orjson.loads(item)["grant"] for item in page.deliveries] == [None]
+    assert fsck(broker.ledger, now_ms=broker.clock.ms).findings == ()
 
 
 async def test_a_notice_that_went_with_its_time_takes_the_grants_along(world, broker):
