@@ -174,6 +174,8 @@ def _show_status(found: dict[str, Json]) -> None:
             ("Published", "published_at"),
             ("Ledger index", "index"),
             ("Acknowledged", "seen"),
+            ("Answer due (UTC)", "reply_due"),
+            ("Answered by", "answered_by"),
             ("Corrected by", "corrected_by"),
             ("Recalled by", "recalled_by"),
         ],

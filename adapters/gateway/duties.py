@@ -7,6 +7,7 @@ point's own time the deputy's.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,8 +29,9 @@ COPY: Final = Code("copy-to-focal-point")
 REPORT: Final = Code("report-outcome")
 SHARING: Final = Code("ask-before-sharing")
 SANITISE: Final = Code("sanitise-before-sharing")
-DELETING: Final = (DELETE_BY, RETENTION)
-"""Duties whose time deletes the notice."""
+TACIT: Final = Code("tacit-consent")
+DELETING: Final = (DELETE_BY, RETENTION, CERTIFY)
+"""Duties whose time deletes the notice, unless it is gone already."""
 
 CLOCKED: Final = frozenset({"issue", "correct", "ask_access", "ask_use"})
 """Acts that may ask for an answer within a time."""
@@ -51,16 +53,19 @@ def arise(
     obligations: Sequence[Mapping[str, Any]],
     *,
     received_at: int,
+    issued_at: Time,
     expires_at: Time | None,
     is_focal_point: bool,
 ) -> None:
     """Keep what a notice asks for that has just arrived; `received_at` in Unix ms of its leaf."""
+    times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at)
     for why in obligations:
         code = why.get("obligation")
         if isinstance(code, str):
-            due = _due(Code(code), why, received_at, expires_at)
-            _add(tx, participant, notice_id, Code(code), _first(Code(code), due, is_focal_point), due, received_at, why)
-    due = _reply_due(act, label, received_at)
+            due = _due(Code(code), why, times)
+            state = _first(Code(code), due, why, is_focal_point=is_focal_point)
+            _add(tx, participant, notice_id, Code(code), state, due, received_at, why)
+    due = reply_due(act, label, received_at)
     if due is not None and label is not None:
         clock = {
             "obligation": REPLY,
@@ -69,9 +74,21 @@ def arise(
         _add(tx, participant, notice_id, REPLY, DutyState.OPEN, due, received_at, clock)
 
 
-def _first(code: Code, due: int | None, is_focal_point: bool) -> DutyState:
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """A notice's times: of its leaf and its statement in Unix ms, and when it expires."""
+
+    received_at: int
+    issued_at: int
+    expires_at: Time | None
+
+
+def _first(code: Code, due: int | None, why: Mapping[str, Any], *, is_focal_point: bool) -> DutyState:
     if code == COPY:
-        return DutyState.MET if is_focal_point else DutyState.WITH_SENDER
+        own = is_focal_point and _said(why).get("whose") != "sender"
+        return DutyState.MET if own else DutyState.WITH_SENDER
+    if code == TACIT:
+        return DutyState.STANDING  # to say nothing is an answer
     return DutyState.OPEN if due is not None or code in (CERTIFY, REPORT) else DutyState.STANDING
 
 
@@ -111,20 +128,27 @@ def _place(participant: str, notice_id: str, code: str) -> str:
     return f"{participant}/{notice_id}/{code}"
 
 
-def _due(code: Code, why: Mapping[str, Any], received_at: int, expires_at: Time | None) -> int | None:
-    """Return when an obligation must be done, in Unix ms, by what it says or by the notice's own expiry."""
+def _said(why: Mapping[str, Any]) -> Mapping[str, Any]:
     parameters = why.get("parameters")
-    said: Mapping[str, Any] = parameters if isinstance(parameters, Mapping) else {}
+    return parameters if isinstance(parameters, Mapping) else {}
+
+
+def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
+    """Return when an obligation must be done, in Unix ms, by what it says or by the notice's own expiry."""
+    said = _said(why)
     if code == DELETE_BY:
         values = said.get("values") or ()
         # By a day and before a day are the same here: at its first second it is gone.
         return _day(values[0]) if values else None
+    days = said.get("days")
+    ahead = None
+    if isinstance(days, str) and days.isascii() and days.isdigit() and len(days) < 6:
+        ahead = int(days) * _DAY_MS
     if code == RETENTION:
-        days = said.get("days")
-        if isinstance(days, str) and days.isascii() and days.isdigit() and len(days) < 6:
-            return received_at + int(days) * _DAY_MS
-        return None if expires_at is None else to_seconds(expires_at) * 1000
-    return None
+        ends = [] if times.expires_at is None else [to_seconds(times.expires_at) * 1000]
+        ends += [] if ahead is None else [times.issued_at + ahead]
+        return min(ends, default=None)
+    return times.received_at + ahead if ahead is not None and code in (CERTIFY, REPORT, TACIT) else None
 
 
 def _day(text: object) -> int | None:
@@ -134,7 +158,8 @@ def _day(text: object) -> int | None:
         return None  # the rules refuse such a label
 
 
-def _reply_due(act: str, label: Label | None, received_at: int) -> int | None:
+def reply_due(act: str, label: Label | None, received_at: int) -> int | None:
+    """Return when an answer to a statement of an act is due, in Unix ms; None where none is."""
     if label is None or act not in CLOCKED:
         return None
     if label.reply_due is not None:
@@ -162,7 +187,7 @@ def answered_for(
 
 def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int) -> None:
     """Note that a notice's text is gone here: nothing else is owed for it but the certificate."""
-    _meet(tx, participant, notice_id, DELETING, None, at)
+    _meet(tx, participant, notice_id, (DELETE_BY, RETENTION), None, at)
     tx.connection.execute(
         "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code <> ?",
         (participant, notice_id, CERTIFY),
@@ -267,8 +292,8 @@ def past(tx: Transaction, now: int, *, deleting: bool, limit: int) -> tuple[Duty
     """
     rows = tx.connection.execute(
         f"SELECT {_COLUMNS} FROM duty WHERE due IS NOT NULL AND state IN ('open', 'overdue') AND due <= ?"  # noqa: S608
-        f" AND code {'IN (?, ?)' if deleting else 'NOT IN (?, ?)'} AND code <> ? ORDER BY due LIMIT ?",
-        (now, *DELETING, CERTIFY, limit),
+        f" AND code {'IN' if deleting else 'NOT IN'} (?, ?, ?) ORDER BY due LIMIT ?",
+        (now, *DELETING, limit),
     )
     return tuple(_duty(tx, row) for row in rows.fetchall())
 
@@ -277,7 +302,7 @@ def mark_overdue(tx: Transaction, now: int) -> int:
     """Note which duties are overdue that no deletion meets; return how many are since the last time."""
     return tx.connection.execute(
         "UPDATE duty SET state = 'overdue' WHERE due IS NOT NULL AND state = 'open' AND due <= ? AND code NOT IN (?, ?, ?)",
-        (now, *DELETING, CERTIFY),
+        (now, *DELETING),
     ).rowcount
 
 

@@ -105,7 +105,8 @@ def _draft(about: Own, to: tuple[ParticipantId, ...]) -> Draft:
         act="grant",
         topic=about.draft.topic,
         label=about.draft.label,
-        notice={},
+        # Not sealed again: it is what the rules look at that ask for content.
+        notice=about.draft.notice,
         to=to,
         expires_at=about.draft.expires_at,
         ref=about.notice_id,

@@ -18,14 +18,15 @@ from schemas.strict_json import Json
 MOST: Final = 200
 """Events that are shown of one notice: a stranger may say as much as it likes."""
 
+_NOTICES: Final = frozenset({"issue", "correct", "grant"})
 _SAID: Final = ("use", "for", "reason", "until", "deleted_at")
 _SENT: Final = (
     "SELECT outbox.seq, outbox.id, act, state, accepted_at, published_at, draft, notice_id FROM outbox WHERE participant = ?"
-    " AND ref = ? AND act NOT IN ('issue', 'acknowledge') ORDER BY seq LIMIT ?"
+    " AND ref = ? AND act <> 'acknowledge' ORDER BY seq LIMIT ?"
 )
 _CAME: Final = (
     "SELECT notice_id, act, state, received_at, ref, head, content FROM inbox WHERE participant = ? AND ref = ?"
-    " AND act <> 'issue' AND state <> 'unverified' ORDER BY seq LIMIT ?"
+    " AND state <> 'unverified' ORDER BY seq LIMIT ?"
 )
 
 
@@ -72,8 +73,7 @@ def _came(tx: Transaction, participant: ParticipantId, about: NoticeId) -> list[
         place = f"{participant}/{notice_id}"
         sender = ParticipantId(orjson.loads(tx.open("inbox.head", place, head_cell))["sender"])
         content = tx.open_or_none("inbox.content", place, content_cell)
-        # What a correction says is in the correction.
-        said = {} if content is None or act == "correct" else orjson.loads(content)
+        said = {} if content is None else orjson.loads(content)
         events.append(
             (_event(notice_id, act, sender, received_at, ref, state, said, own=False, to=()), [NoticeId(notice_id)])
         )
@@ -92,8 +92,11 @@ def _event(
     own: bool,
     to: tuple[ParticipantId, ...],
 ) -> Event:
-    text = said.get("text") if act != "correct" else None
-    kept: dict[str, Json] = {name: said[name] for name in _SAID if name in said and act != "correct"}
+    # What a notice of its own says, or a grant lets others read, is not repeated here.
+    if act in _NOTICES:
+        said = {}
+    text = said.get("text")
+    kept: dict[str, Json] = {name: said[name] for name in _SAID if name in said}
     return Event(
         notice_id=NoticeId(notice_id),
         act=act,

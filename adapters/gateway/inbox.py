@@ -137,6 +137,7 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
         statement.label,
         item.obligations,
         received_at=item.received_at,
+        issued_at=statement.issued_at,
         expires_at=statement.expires_at,
         is_focal_point=item.is_focal_point,
     )

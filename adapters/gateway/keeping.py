@@ -26,6 +26,7 @@ AT_ONCE: Final = 500
 OVERDUE: Final = "reply-overdue"
 ESCALATED: Final = "reply-escalated"
 DUTY: Final = "duty-overdue"
+RETENTION: Final = Code("keep-within-retention")
 _log = structlog.get_logger("gateway")
 
 
@@ -138,8 +139,9 @@ def _kind(duty: Duty, network: Network, now: int) -> str | None:
 
 def _delete(past: tuple[Duty, ...], now: int, tx: Transaction) -> None:
     for duty in past:
-        if inbox.delete(tx, duty.participant, NoticeId(duty.notice_id), duty.code, at=now):
+        reason = RETENTION if duty.code == duties.CERTIFY else duty.code
+        if inbox.delete(tx, duty.participant, NoticeId(duty.notice_id), reason, at=now):
             _log.info("notice.deleted", participant=duty.participant, notice=duty.notice_id, reason=duty.code)
-        else:
+        elif duty.code != duties.CERTIFY:
             # It was recalled, or never could be read: there is nothing left to delete.
             duties.deleted(tx, duty.participant, duty.notice_id, at=now)

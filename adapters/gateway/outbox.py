@@ -532,7 +532,13 @@ def _status(tx: Transaction, row: Columns) -> NoticeStatus:
         corrected_by=pending_about(tx, name, "correct"),
         recalled_by=pending_about(tx, name, "recall"),
         history=history.of(tx, participant, (name, *aliases)),
+        reply_due=_reply_due(act, draft, published_at),
     )
+
+
+def _reply_due(act: str, draft: Draft, published_at: int | None) -> Time | None:
+    due = None if published_at is None else duties.reply_due(act, draft.label, published_at)
+    return None if due is None else _time(due)
 
 
 def counts(tx: Transaction) -> dict[tuple[ParticipantId, State], int]:

@@ -16,7 +16,7 @@ from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, Trou
 from keys.directory.directory import Moment
 from keys.directory.records import SealingRecord
 from schemas.acts import ACTS
-from schemas.ids import ParticipantId, role_of
+from schemas.ids import ParticipantId, Role, role_of
 from schemas.problems import PROBLEMS
 from schemas.rules.decide import decide
 from schemas.rules.facts import Action, Facts, Party
@@ -119,16 +119,19 @@ class Chooser:
     def _with_copies(
         self, draft: Draft, party: Party, considered: list[Considered], excluded: tuple[LeftOut, ...]
     ) -> list[Considered]:
-        """Add the focal point of each recipient's State whose law asks for a copy."""
+        """Add the focal points for whom a law asks for a copy: the recipient's State's, the sender's, or both."""
         there = {item.participant for item in considered} | {item.participant for item in excluded}
-        wanted = [
-            self.network.focal_point(role_of(item.participant))
-            for item in considered
-            if item.permitted
-            and item.verdict is not None
-            and any(one.obligation == COPY for one in item.verdict.obligations)
-        ]
-        points = _others([point for point in wanted if point is not None], self.sender, but=there)
+        roles: dict[Role, None] = {}
+        for item in considered:
+            owed = item.verdict.obligations if item.permitted and item.verdict is not None else ()
+            for one in owed:
+                whose = one.parameters.get("whose", "recipient") if one.obligation == COPY else ""
+                if whose in ("recipient", "both"):
+                    roles[role_of(item.participant)] = None
+                if whose in ("sender", "both"):
+                    roles[party.role] = None
+        wanted = [point for role in roles if (point := self.network.focal_point(role)) is not None]
+        points = _others(wanted, self.sender, but=there)
         return considered + self._each(draft, party, points, Via.FOCAL_POINT)
 
     def _each(self, draft: Draft, party: Party, who: Collection[ParticipantId], via: Via) -> list[Considered]:

@@ -30,6 +30,8 @@ class State(StrEnum):
 
 
 WAITING = (State.KEPT, State.SEALED)
+ANSWERS = frozenset({"issue", "consent", "permit", "refuse", "withdraw"})
+"""Acts by which a notice is answered."""
 
 
 class Via(StrEnum):
@@ -253,6 +255,14 @@ class NoticeStatus:
     corrected_by: NoticeId | None
     recalled_by: NoticeId | None
     history: tuple[Event, ...] = ()
+    reply_due: Time | None = None
+    """When answers to it are due, by its label and the time of its leaf; None before it is published."""
+
+    @property
+    def answered_by(self) -> tuple[ParticipantId, ...]:
+        """Return who has answered it, in the order of their answers."""
+        said = (one.participant for one in self.history if not one.own and one.act in ANSWERS)
+        return tuple(dict.fromkeys(said))
 
     @property
     def kind(self) -> Code | None:

@@ -178,6 +178,10 @@ class NoticeDocument(Document):
     refusal: str | None
     corrected_by: str | None
     recalled_by: str | None
+    reply_due: str | None = Field(
+        description="When answers are due, in UTC; null where none is, or it is not published."
+    )
+    answered_by: tuple[str, ...]
     history: tuple[EventDocument, ...]
 
 

@@ -73,6 +73,8 @@ _NOTICE: Final[dict[str, Any]] = {
     "refusal": None,
     "corrected_by": None,
     "recalled_by": None,
+    "reply_due": None,
+    "answered_by": [],
     "history": [
         {
             "id": _OTHER,

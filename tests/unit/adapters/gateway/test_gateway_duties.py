@@ -92,6 +92,13 @@ def test_an_answer_in_time_meets_it_for_the_agency_and_for_its_focal_point(tmp_p
             for who in (POLICE, OTHER):
                 duty = await until(lambda who=who: _met(made, who, first.id))
                 assert (duty.state, duty.met_by) == (DutyState.MET, answer.notice_id)
+
+            async def told():
+                status = await made[SENDER].status(SENDER, first.id)
+                return status if status.answered_by else None
+
+            status = await until(told)
+            assert (status.answered_by, status.reply_due) == ((POLICE,), duty.due)
             assert not [alarm for alarm in await made[POLICE].alarms() if alarm.kind.startswith("reply")]
 
     asyncio.run(scenario())
@@ -281,6 +288,7 @@ def test_what_may_be_kept_for_so_long_is_kept_no_longer(tmp_path):
             await sent(made, SENDER, a_request(to=(OTHER,), expires_at=end))
             (item,) = await arrived(made, OTHER)
             assert duty_of(item, "keep-within-retention").due == end
+            assert (await arrived(made, OTHER))[0].state is InboxState.OPENED
             await keep_at(made[OTHER], to_seconds(end) * 1000)
             assert (await arrived(made, OTHER))[0].state is InboxState.DELETED
 
@@ -359,7 +367,7 @@ def store(tmp_path):
         yield one
 
 
-def arise(store, obligations, label=LABEL, act="issue", received_at=1_000_000, expires_at=None):
+def arise(store, obligations, label=LABEL, act="issue", received_at=1_000_000, expires_at=None, is_focal_point=False):
     async def work():
         await store.write(
             lambda tx: duties.arise(
@@ -370,8 +378,9 @@ def arise(store, obligations, label=LABEL, act="issue", received_at=1_000_000, e
                 label,
                 obligations,
                 received_at=received_at,
+                issued_at=from_seconds(900),
                 expires_at=expires_at,
-                is_focal_point=False,
+                is_focal_point=is_focal_point,
             )
         )
         return await store.read(lambda tx: duties.of(tx, READER, "n"))
@@ -386,9 +395,11 @@ def why(code, **parameters):
 def test_of_two_times_for_the_same_duty_the_earlier_counts(store):
     retention = "keep-within-retention"
     (duty,) = arise(store, [why(retention, days="30"), why(retention, days="10"), why(retention, days="20")])
-    assert duty.due == from_seconds(1000 + 10 * 86400)
-    (duty,) = arise(store, [why(retention, days="5")], received_at=1_000_000)
-    assert duty.due == from_seconds(1000 + 5 * 86400)
+    assert duty.due == from_seconds(900 + 10 * 86400)
+    (duty,) = arise(store, [why(retention, days="5")])
+    assert duty.due == from_seconds(900 + 5 * 86400)
+    (duty,) = arise(store, [why(retention, days="4")], expires_at="1970-01-02T00:00:00Z")
+    assert duty.due == "1970-01-02T00:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -415,6 +426,22 @@ def test_what_has_no_time_stands_and_what_is_to_be_done_is_open(store):
     }
     (duty,) = [one for one in arise(store, [why("delete-by", values=["nonsense"])]) if one.code == "delete-by"]
     assert (duty.state, duty.due) == (DutyState.STANDING, None)
+
+
+def test_days_count_from_receipt_for_what_is_to_be_done_then(store):
+    found = arise(store, [why(code, days="30") for code in ("certify-deletion", "report-outcome", "tacit-consent")])
+    assert {(duty.code, duty.state) for duty in found} == {
+        ("certify-deletion", DutyState.OPEN),
+        ("report-outcome", DutyState.OPEN),
+        ("tacit-consent", DutyState.STANDING),
+    }
+    assert {duty.due for duty in found} == {from_seconds(1000 + 30 * 86400)}
+
+
+@pytest.mark.parametrize(("whose", "state"), [("recipient", "met"), ("both", "met"), ("sender", "with-sender")])
+def test_a_focal_point_that_has_the_copy_owes_none(store, whose, state):
+    (duty,) = arise(store, [why("copy-to-focal-point", whose=whose)], is_focal_point=True)
+    assert duty.state == state
 
 
 def test_only_what_may_be_answered_has_a_clock(store):
