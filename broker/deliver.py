@@ -35,8 +35,6 @@ _KEY_CHARACTERS: Final = 64
 _DECODED: Final = TypeAdapter(list[bytes], config=ConfigDict(val_json_bytes="base64"))
 """Decodes base64url six times as fast as the standard library, which is what cutting a notice costs most."""
 
-_GRANT: Final = b',"grant":null,"inclusion":'
-
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
@@ -50,6 +48,7 @@ class SharedNotice:
 
     `record` and `body` are the ledger's own and were verified when they were accepted. The body is in the one encoding,
     where stanzas have one length: it is taken apart where it stands, for parsing 400 stanzas costs more than all else.
+    `statement` is what is decided on: a grant's own, for what it lets others have.
     Raises `FormError` for a body of another form.
     """
 
@@ -66,11 +65,9 @@ class SharedNotice:
         "statement",
     )
 
-    def __init__(self, record: Record, body: bytes) -> None:
-        """Take a sealed statement's record and its body."""
-        assert record.proof is not None  # statements have one
+    def __init__(self, record: Record, body: bytes, granted: tuple[Record, bytes] | None = None) -> None:
+        """Take a sealed statement's record and its body; of a grant also those of the notice that it grants."""
         kids = stanza_kids(body)
-        self.received_at = record.leaf.received_at
         self.statement = Statement.parse(record.document)
         self.numbers: Mapping[Kid, int] = {kid: number for number, kid in enumerate(kids)}
         self._body = body
@@ -78,12 +75,18 @@ class SharedNotice:
         end = body.index(b"]", at)
         self._width = (end + 1 - at) // len(kids)
         self._ek = body.index(_EK, at) + len(_EK) - at
+        # What a grant's recipients get beside their stanza is the notice's: statement, proof and ciphertext.
+        notice, sealed = granted or (record, body)
+        assert notice.proof is not None  # statements have one
+        self.received_at = notice.leaf.received_at
+        first = sealed.index(_LIST)
+        last = sealed.index(b"]", first)
         self._opening = b'{"statement":"%b","proof":%b,"sealed":%b' % (
-            b64encode(record.document).encode(),
-            record.proof,
-            body[: at - len(_LIST)],
+            b64encode(notice.document).encode(),
+            notice.proof,
+            sealed[:first],
         )
-        self._middle = b'%b},"recipient":' % body[end + 1 : -1]
+        self._middle = b'%b},"recipient":' % sealed[last + 1 : -1]
         self._paths: list[str] | None = None
 
     @property
@@ -129,10 +132,20 @@ def _paths(hashes: Sequence[bytes]) -> list[str]:
     return above
 
 
-def inclusion_part(inclusion: Inclusion) -> bytes:
-    """Return the end of a delivery up to the checkpoint, which follows in a page (`whole`) and goes ahead in a stream."""
+def inclusion_part(inclusion: Inclusion, grant: bytes = b"null") -> bytes:
+    """Return the end of a delivery up to the checkpoint, which follows in a page (`whole`) and goes ahead in a stream.
+
+    `grant` is what a grant's recipients get of it (`grant_part`).
+    """
     text = encoding.encode({name: value for name, value in inclusion.to_json().items() if name != "checkpoint"})
-    return _GRANT + text[:-1]
+    return b',"grant":%b,"inclusion":%b' % (grant, text[:-1])
+
+
+def grant_part(record: Record, inclusion: Inclusion) -> bytes:
+    """Return what a delivery says of the grant that it opens through: statement, proof, and that its leaf is in the log."""
+    assert record.proof is not None  # statements have one
+    statement, place = b64encode(record.document).encode(), encoding.encode(inclusion.to_json())
+    return b'{"statement":"%b","proof":%b,"inclusion":%b}' % (statement, record.proof, place)
 
 
 def whole(parts: Parts, inclusion: bytes, checkpoint: bytes) -> bytes:

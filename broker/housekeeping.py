@@ -73,15 +73,17 @@ class Housekeeping:
         """Return the trust behind the last leaf; the same object as long as nothing moved it."""
         state = self._view.state
         directory = self._directory
-        revoked = self._view.revoked()
+        revoked, delegations = self._view.revoked(), self._view.delegations()
         held = self._trust
         if (
             held is None
             or held.directory is not directory
             or held.boundary != state.boundary
             or len(held.revoked) != len(revoked)
+            or held.delegations != delegations
         ):
-            self._trust = held = Trust(directory, self._compiled(state.boundary), state.boundary, revoked)
+            rules = self._compiled(state.boundary)
+            self._trust = held = Trust(directory, rules, state.boundary, revoked, delegations)
         return held
 
     def due(self, now_ms: int) -> bool:
@@ -134,20 +136,20 @@ class Housekeeping:
             self._settle()
             return
         recalled = self._view.recalled_unerased()
-        self._erase(self._corrections(recalled) + recalled, Code("recall"), now_ms)
+        self._erase(self._going_along(recalled) + recalled, Code("recall"), now_ms)
         self._settle()
 
     def _reload(self, now_ms: int) -> None:
         self._repository = replace(self._repository, files=directory_files(self._ledger))
         self._directory = self._repository.load(now_ms // 1000)
 
-    def _corrections(self, notices: Sequence[NoticeId]) -> list[NoticeId]:
-        """Return the corrections of some notices, and those of these, as far as they are not erased: a recall takes them along."""
+    def _going_along(self, notices: Sequence[NoticeId]) -> list[NoticeId]:
+        """Return what a recall of some notices takes along as far as it is not erased: corrections, theirs, and all grants."""
         found: list[NoticeId] = []
         seen, ahead = set(notices), list(notices)
         while ahead:
             for child in self._view.children(ahead.pop()):
-                if child.act == "correct" and child.notice_id not in seen:
+                if child.act in ("correct", "grant") and child.notice_id not in seen:
                     seen.add(child.notice_id)
                     ahead.append(child.notice_id)
                     if not child.erased:

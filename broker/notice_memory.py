@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from broker.deliver import SharedNotice, inclusion_part
+from broker.deliver import SharedNotice, grant_part, inclusion_part
 from broker.view.statements import StatementRow
 from broker.view.store import ViewReader
 from schemas.delivery import Inclusion
 
 MOST_BYTES: Final = 32 << 20
 """Bytes of bodies that are kept; in memory a notice takes up to twice as much."""
+
+GRANT: Final = "grant"
 
 SECONDS: Final = 15.0
 """How long a notice is kept; `prune` is called as often."""
@@ -41,24 +43,47 @@ class NoticeMemory:
         self._kept: dict[int, _Kept] = {}  # in the order in which they were read
         self._bytes = 0
 
-    def find(self, row: StatementRow, size: int) -> tuple[SharedNotice, bytes] | None:
-        """Return a notice and its inclusion in the first `size` leaves; None for an open act, and once it is erased."""
-        if row.erased:
+    def find(self, row: StatementRow, size: int, note: bytes) -> tuple[SharedNotice, bytes] | None:
+        """Return a notice and its inclusion in the first `size` leaves, under the checkpoint `note`.
+
+        Of a grant it is the notice that it grants, for those whom it is granted to. None for an open act, and once the
+        notice is erased.
+        """
+        granted = None
+        if row.act == GRANT and not row.erased:
+            granted = None if row.ref is None else self._reader.by_notice(row.ref)
+            if granted is None:
+                return None
+        if row.erased or (granted is not None and granted.erased):
             return None
-        kept = self._kept.get(row.index) or self._read(row)
+        kept = self._kept.get(row.index) or self._read(row, granted)
         if kept is None:
             return None
         if kept.size != size:
-            path = self._reader.inclusion(row.index, size)
-            kept.inclusion = inclusion_part(Inclusion(kept.notice.received_at, row.index, size, path, b""))
+            kept.inclusion = self._inclusion(row, granted, kept.notice, size, note)
             kept.size = size
         return kept.notice, kept.inclusion
 
-    def _read(self, row: StatementRow) -> _Kept | None:
+    def _inclusion(
+        self, row: StatementRow, granted: StatementRow | None, notice: SharedNotice, size: int, note: bytes
+    ) -> bytes:
+        index, grant = row.index, b"null"
+        if granted is not None:
+            index, record = granted.index, self._reader.record(row.index)
+            path = self._reader.inclusion(row.index, size)
+            grant = grant_part(record, Inclusion(record.leaf.received_at, row.index, size, path, note))
+        path = self._reader.inclusion(index, size)
+        return inclusion_part(Inclusion(notice.received_at, index, size, path, b""), grant)
+
+    def _read(self, row: StatementRow, granted: StatementRow | None) -> _Kept | None:
         body = self._reader.body(row)
-        if body is None:
+        sealed = None if granted is None else self._reader.body(granted)
+        if body is None or (granted is not None and sealed is None):
             return None
-        kept = _Kept(SharedNotice(self._reader.record(row.index), body), self._clock())
+        original = None
+        if granted is not None and sealed is not None:
+            original = (self._reader.record(granted.index), sealed)
+        kept = _Kept(SharedNotice(self._reader.record(row.index), body, original), self._clock())
         self._kept[row.index] = kept
         self._bytes += kept.notice.size
         while self._bytes > MOST_BYTES and len(self._kept) > 1:

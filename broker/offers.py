@@ -129,4 +129,4 @@ class Offers:
     def _find(self, row: StatementRow, signed: SignedTree) -> tuple[SharedNotice, bytes] | None:
         if signed.note is None or row.index >= signed.size:
             return None
-        return self.memory.find(row, signed.size)
+        return self.memory.find(row, signed.size, signed.note)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import orjson
 
+from broker.acts import ActsLedger, check_act
 from broker.decisions import EVALUATOR
 from broker.trust import Trust
 from keys import digests
@@ -18,51 +19,21 @@ from keys.directory.directory import Directory, Moment
 from keys.envelope import VerifiedEnvelope, check_clock, verify_envelope
 from keys.errors import VerificationError
 from keys.heads import HeadMemory
-from schemas.acts import Ref
 from schemas.encoding import b64decode, b64encode, from_seconds
 from schemas.envelope import Envelope
 from schemas.errors import Error, FormError
-from schemas.ids import Code, Kid, LedgerIndex, NoticeId, Origin, ParticipantId, Topic
+from schemas.ids import Code, LedgerIndex, NoticeId, Origin, ParticipantId, Topic
 from schemas.leaf import Leaf, LeafType
 from schemas.limits import LIMITS
 from schemas.receipt import Denial, Receipt, Refusal
 from schemas.record import Record
 from schemas.rules.decide import decide
-from schemas.rules.facts import Facts
+from schemas.rules.facts import Facts, Party
 from schemas.rules.verdict import Determination
-from schemas.statement import RevocationBody, Statement, SubscriptionBody
+from schemas.statement import DelegationBody, RevocationBody, Statement, SubscriptionBody
 
 
-class Row(Protocol):
-    """What publishing needs to know of a notice that is in the ledger."""
-
-    @property
-    def sender(self) -> ParticipantId:
-        """Return who published it."""
-        ...
-
-    @property
-    def act(self) -> str:
-        """Return its act."""
-        ...
-
-    @property
-    def thread(self) -> NoticeId | None:
-        """Return its thread."""
-        ...
-
-    @property
-    def topic(self) -> Topic | None:
-        """Return its topic."""
-        ...
-
-    @property
-    def erased(self) -> bool:
-        """Say whether its body is gone."""
-        ...
-
-
-class Published(Protocol):
+class Published(ActsLedger, Protocol):
     """What publishing reads of the ledger: the view, at its size."""
 
     @property
@@ -77,14 +48,6 @@ class Published(Protocol):
 
     def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
         """Return the leaf's index and record of a statement, by its SHA-256."""
-        ...
-
-    def by_notice(self, notice_id: NoticeId) -> Row | None:
-        """Return a notice that counts."""
-        ...
-
-    def holders(self, notice_id: NoticeId) -> Collection[Kid]:
-        """Return the key ids that a notice's stanzas are for."""
         ...
 
     def root(self, size: int) -> bytes:
@@ -270,8 +233,8 @@ def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: 
     _check_expiry(statement, moment)
     _check_gossip(statement, ledger)
     recipients = recipients_of(verified, trust, moment)
-    _check_act(statement, recipients, trust, ledger, moment)
-    _check_access(statement, recipients, trust)
+    check_act(statement, recipients, trust, ledger, moment)
+    _check_access(statement, recipients, trust, moment)
     return recipients
 
 
@@ -280,7 +243,7 @@ def _check_expiry(statement: Statement, moment: Moment) -> None:
     until = from_seconds(moment.received_at // 1000 + LIMITS.longest_expiry)
     if statement.expires_at is not None and statement.expires_at > until:
         days = LIMITS.longest_expiry // 86_400
-        raise _act_refused(f"It must expire within {days:,} days.", "/expires_at")
+        raise Error(f"It must expire within {days:,} days.", problem="act-refused", pointer="/expires_at")
 
 
 def _check_gossip(statement: Statement, ledger: Published) -> None:
@@ -298,7 +261,8 @@ def _check_gossip(statement: Statement, ledger: Published) -> None:
 def recipients_of(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> tuple[ParticipantId, ...]:
     """Return whom an envelope is sealed to, in the order of its stanzas: none for an open act.
 
-    Raises `Error` unless each stanza is for a participant's newest key in force, and there is one beside the sender.
+    Raises `Error` unless each stanza is for a participant's newest key in force, and there is one beside the sender. (Of a
+    grant the sender has none.)
     """
     sealed = verified.envelope.sealed
     if sealed is None:
@@ -312,82 +276,12 @@ def recipients_of(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> t
             what = "a key that is not its owner's newest in force" if known else "a key that the directory lacks"
             raise Error(f"A stanza is for {what}.", problem="recipients", pointer=f"/sealed/recipients/{number}")
         recipients.append(owner)
-    if len(recipients) < 2:
+    if len(recipients) < 2 and verified.statement.act != "grant":
         raise Error("There is no recipient beside the sender.", problem="recipients", pointer="/sealed/recipients")
     return tuple(recipients)
 
 
-def _check_act(
-    statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published, moment: Moment
-) -> None:
-    """Hold the statement against its act's own rules (spec/acts.md)."""
-    if statement.form.ref is not Ref.NONE and statement.ref is not None:
-        _check_ref(statement, recipients, trust, ledger, moment)
-    if statement.act == "acknowledge" and len(recipients) != 2:
-        raise _act_refused("An acknowledgement goes to exactly one other participant.", "/sealed/recipient_count")
-    body = statement.body
-    if isinstance(body, SubscriptionBody | RevocationBody):
-        _check_own(statement, body.participant, trust)
-    if isinstance(body, RevocationBody) and any(trust.directory.owner(kid) != body.participant for kid in body.kids):
-        raise _act_refused("Each key must be the named participant's.", "/body/kids")
-    if _has_clock(statement, trust):
-        _check_escalation(recipients, trust)
-
-
-def _check_ref(
-    statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, ledger: Published, moment: Moment
-) -> None:
-    assert statement.ref is not None  # the caller has looked
-    ref = ledger.by_notice(statement.ref)
-    if ref is None:
-        raise _act_refused("The notice that it refers to is not in the ledger.", "/ref")
-    if statement.thread != ref.thread:
-        raise _act_refused("The thread must be that of the notice it refers to.", "/thread")
-    holders = {owner for kid in ledger.holders(statement.ref) if (owner := trust.directory.owner(kid)) is not None}
-    if statement.act == "issue":
-        if statement.sender not in holders:
-            raise _act_refused("The sender does not hold the notice that it refers to.", "/ref")
-        return
-    if ref.sender != statement.sender or ref.act not in ("issue", "correct"):
-        raise _act_refused("Only one's own issue or correction can be corrected or recalled.", "/ref")
-    if ref.erased:
-        raise _act_refused("The notice that it refers to was recalled or has expired.", "/ref")
-    if statement.topic != ref.topic:
-        raise _act_refused("The topic must be that of the notice it refers to.", "/topic")
-    # A holder without a key in force cannot be sealed to, and must not keep its sender from recalling.
-    reachable = holders & set(trust.current(moment).values())
-    if not reachable <= set(recipients):
-        raise _act_refused("It must go to everybody who holds the notice it refers to.", "/sealed/recipient_count")
-
-
-def _check_own(statement: Statement, participant: ParticipantId, trust: Trust) -> None:
-    party = trust.parties.get(participant)
-    if party is None:
-        raise _act_refused("The directory has no such participant.", "/body/participant")
-    if statement.sender not in (participant, trust.focal_point(party.role)):
-        raise _act_refused("Only the participant itself or its focal point may say this.", "/sender")
-
-
-def _has_clock(statement: Statement, trust: Trust) -> bool:
-    label = statement.label
-    if label is None:
-        return False
-    return label.reply_due is not None or label.urgency in trust.rules.clocks
-
-
-def _check_escalation(recipients: tuple[ParticipantId, ...], trust: Trust) -> None:
-    """Demand a stanza for each recipient State's focal point, so that it can open what is overdue."""
-    for who in recipients:
-        focal_point = trust.focal_point(trust.parties[who].role)
-        if focal_point is not None and focal_point not in recipients:
-            raise Error(
-                "A notice with a clock goes to each recipient State's focal point as well.",
-                problem="recipients",
-                pointer="/sealed/recipient_count",
-            )
-
-
-def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust) -> None:
+def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, moment: Moment) -> None:
     """Ask the rules whether the sender may publish this, and whether each recipient may receive it."""
     denied = []
     sender = trust.parties[statement.sender]
@@ -395,12 +289,18 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
     if isinstance(body, SubscriptionBody):
         if statement.act == "subscribe":
             subject = trust.parties[body.participant]
+            speaker = _speaking(sender, body.participant, trust, moment)
             for pattern in body.patterns:
-                facts = Facts("subscribe", statement.act, Topic(pattern), None, sender, subject)
+                facts = Facts("subscribe", statement.act, Topic(pattern), None, speaker, subject)
                 denied += _denials(facts, body.participant, trust)
     elif isinstance(body, RevocationBody):
+        speaker = _speaking(sender, body.participant, trust, moment)
         denied += _denials(
-            Facts("administer", statement.act, None, None, sender, trust.parties[body.participant]), sender.id, trust
+            Facts("administer", statement.act, None, None, speaker, trust.parties[body.participant]), sender.id, trust
+        )
+    elif isinstance(body, DelegationBody):
+        denied += _denials(
+            Facts("administer", statement.act, None, None, sender, trust.parties[body.to]), sender.id, trust
         )
     else:
         told = trust.decisions.about(statement, sender)
@@ -418,13 +318,17 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
         raise DeniedError(tuple(unique[who] for who in sorted(unique)))
 
 
+def _speaking(sender: Party, about: ParticipantId, trust: Trust, moment: Moment) -> Party:
+    """Return whose rights count: the focal point's for who stands in for it, and says something of another."""
+    point = trust.focal_point(sender.role)
+    if about == sender.id or point is None or sender.id not in trust.speakers(sender.role, moment):
+        return sender
+    return trust.parties[point]
+
+
 def _denials(facts: Facts, about: ParticipantId, trust: Trust) -> list[Denied]:
     denial = decide(facts, trust.rules, evaluator=EVALUATOR).first_denial()
     return [] if denial is None else [Denied(about, denial)]
-
-
-def _act_refused(detail: str, pointer: str) -> Error:
-    return Error(detail, problem="act-refused", pointer=pointer)
 
 
 def _accept(verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], trust: Trust, now_ms: int) -> Accepted:

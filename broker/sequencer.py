@@ -4,7 +4,7 @@ Everything that changes the ledger is a job of this thread, so that deciding and
 queue in chunks: decide on each, append them in one durable transaction (the commit point), apply them to the view, sign
 receipts, answer. A crash before the append has published nothing; one after it has published all, and a sender that
 retries finds its receipt (`Repeated`). The event loop only waits; an examiner thread parses and verifies ahead of it.
-The chunk ends at an open act or a recall, for what follows it must be decided under what it changed.
+The chunk ends at an open act, a recall or a grant, for what follows it must be decided under what it changed.
 
 Ownership: `trust`, `signed`, `signed_at`, `skipped`, `alarm` and `failure` are written by the ledger thread and read by
 anybody (each a reference to an immutable value); so is the view's size. The intake is everybody's, and every other attribute
@@ -64,6 +64,8 @@ from schemas.record import Record
 
 TRIES: Final = 3
 """How often what others appended meanwhile makes a statement be decided again."""
+ENDING: Final = frozenset({"recall", "grant"})
+"""Sealed acts that change who holds a notice, or whether there is one."""
 OVERTAKEN: Final = frozenset({Reason.RULES, Reason.KNOWN})
 SIGN_EVERY_S: Final = 0.1
 TICK_S: Final = 0.25
@@ -298,7 +300,7 @@ class Sequencer:
                     outcome = Refused(Error("More statements than the quota.", problem="rate-limited"))
                 else:
                     staged.add(outcome.statement.notice_id)
-                    opened = outcome.statement.form.open or outcome.statement.act == "recall"
+                    opened = outcome.statement.form.open or outcome.statement.act in ENDING
             decided.append((job, outcome))
             if opened:
                 break

@@ -231,10 +231,16 @@ class Serving:
         if row is None:
             return None
         signed, trust = self._sequencer.signed, self.trust
-        made = self._offers_of_loop.deliver(row, caller, Offers.kids(caller, trust), trust, signed)
-        if isinstance(made, Withheld):
-            raise Error(f"The rules withhold it: condition {made.why.condition}.", problem="forbidden")
-        return None if made is None else whole(*made, b64encode(signed.note or b"").encode())
+        kids = Offers.kids(caller, trust)
+        # Whoever holds it through a grant asks for the notice itself.
+        grants = (child for child in self._view_of_loop.children(notice_id) if child.act == "grant")
+        for share in (row, *grants):
+            made = self._offers_of_loop.deliver(share, caller, kids, trust, signed)
+            if isinstance(made, Withheld):
+                raise Error(f"The rules withhold it: condition {made.why.condition}.", problem="forbidden")
+            if made is not None:
+                return whole(*made, b64encode(signed.note or b"").encode())
+        return None
 
     async def proof_text(self, caller: ParticipantId, notice_id: NoticeId) -> bytes | None:
         """Return the `.tlog-proof` of a notice's leaf; None where there is nothing for the caller."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection
 
-from broker.publish import Row
+from broker.acts import Row
 from broker.view.store import View
 from schemas.ids import Kid, LedgerIndex, NoticeId
 from schemas.record import Record
+from schemas.statement import Statement
 
 
 class Staged:
@@ -36,6 +37,10 @@ class Staged:
         """Return the statement with this notice id, where the view has it."""
         self.touched = self.touched or notice_id in self._notices
         return self._view.by_notice(notice_id)
+
+    def statement(self, notice_id: NoticeId) -> Statement | None:
+        """Return the whole statement with this notice id, where the view has it."""
+        return self._view.statement(notice_id)
 
     def holders(self, notice_id: NoticeId) -> Collection[Kid]:
         """Return the key ids that a notice's body is for."""

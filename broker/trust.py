@@ -4,7 +4,7 @@ Whoever needs to know whose key it is, whether it counts, or what the rules say 
 it, the ledger thread builds a new one. It reads no clock and does no I/O.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker.decisions import Decisions
@@ -13,6 +13,7 @@ from schemas.encoding import Time, to_seconds
 from schemas.ids import Kid, LedgerIndex, ParticipantId, Role, role_of
 from schemas.rules.compile import Rules
 from schemas.rules.facts import Party
+from schemas.statement import DelegationBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,23 @@ class Current:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who has somebody stand in for it, and whom, from when until when."""
+
+    by: ParticipantId
+    body: DelegationBody
+
+
 @dataclass(frozen=True)
 class Trust:
-    """Directory, compiled rules, boundary and revocations that are in force behind the ledger's last leaf."""
+    """Directory, compiled rules, boundary, revocations and delegations behind the ledger's last leaf."""
 
     directory: Directory
     rules: Rules
     boundary: Time | None
     revoked: Mapping[Kid, LedgerIndex]
+    delegations: Sequence[Delegation] = ()
     parties: Mapping[ParticipantId, Party] = field(init=False)
     decisions: Decisions = field(init=False, repr=False)
     # Owned by the thread that publishes: a memo of `current`, valid for the span that it names.
@@ -69,6 +79,14 @@ class Trust:
         """Return a State's focal point."""
         found = self.directory.focal_point(role)
         return None if found is None else found.id
+
+    def speakers(self, role: Role, moment: Moment) -> tuple[ParticipantId, ...]:
+        """Return who speaks for a State at a moment: its focal point, and those who stand in for it then."""
+        point = self.focal_point(role)
+        if point is None:
+            return ()
+        deputies = (one.body.to for one in self.delegations if one.by == point and one.body.covers(moment.time))
+        return (point, *(who for who in deputies if who in self.parties and role_of(who) == role))
 
     def current(self, moment: Moment) -> Mapping[Kid, ParticipantId]:
         """Return, for each participant, its newest sealing key in force at a moment, as kid → participant."""

@@ -21,7 +21,7 @@ from keys.log import merkle
 from keys.log.note import VerifiedCheckpoint
 from keys.sign import verify_pair
 from schemas import strict_json
-from schemas.delivery import Delivery
+from schemas.delivery import Delivery, Grant
 from schemas.encoding import b64decode, b64encode, encode, from_seconds
 from schemas.envelope import Envelope, GrantedKeys, Proof, SealedHeader, SealedNotice, Stanza
 from schemas.errors import Error, FormError, MalformedError
@@ -88,12 +88,9 @@ def seal_notice(statement: Statement, notice: Mapping[str, Json], recipients: Se
     iv = os.urandom(seal.IV_LENGTH)
     protected = SealedHeader.encode(digests.binding(statement), digests.key_commitment(content_key))
     ciphertext, tag = seal.encrypt(content_key, iv, plaintext, protected.encode("ascii"))
-    stanzas = []
-    for record in sorted(recipients, key=lambda item: item.kid):
-        ek, encrypted_key = seal.seal_key(content_key, record.public)
-        stanzas.append(Stanza(record.kid, ek, encrypted_key))
+    stanzas = _stanzas(content_key, recipients)
     header = SealedHeader(protected, b"", b"")
-    body = encode(SealedNotice(header, tuple(stanzas), iv, ciphertext, tag).to_json())
+    body = encode(SealedNotice(header, stanzas, iv, ciphertext, tag).to_json())
     sealed = SealedDigests(
         content_digest=b64encode(digests.content(protected, iv, ciphertext, tag)),
         length=len(ciphertext),
@@ -102,6 +99,33 @@ def seal_notice(statement: Statement, notice: Mapping[str, Json], recipients: Se
     )
     complete = replace(statement, sealed=sealed)
     return Unsigned(complete, complete.encode(), body)
+
+
+def grant_notice(
+    statement: Statement, granted: SealedDigests, content_key: ContentKey, recipients: Sequence[SealingRecord]
+) -> Unsigned:
+    """Seal a notice's content key to further recipients and return the grant that says so, unsigned.
+
+    `statement` is the grant's but for `sealed`, `granted` says what the notice's own statement seals; `recipients` are the
+    newest keys in force of participants who do not hold it, the sender's not among them.
+    """
+    stanzas = _stanzas(content_key, recipients)
+    complete = replace(
+        statement,
+        sealed=replace(granted, recipients_root=b64encode(recipients_root(stanzas)), recipient_count=len(stanzas)),
+    )
+    return Unsigned(complete, complete.encode(), encode(GrantedKeys(stanzas).to_json()))
+
+
+def grants(grant: Statement, notice: Statement) -> bool:
+    """Say whether a grant is one of this very notice: the same sender's, for the same ciphertext, all that is bound alike."""
+    if grant.sealed is None or notice.sealed is None or grant.ref != notice.notice_id:
+        return False
+    alike = replace(grant, notice_id=notice.notice_id, act=notice.act, ref=notice.ref)
+    return alike.bound() == notice.bound() and (grant.sealed.content_digest, grant.sealed.length) == (
+        notice.sealed.content_digest,
+        notice.sealed.length,
+    )
 
 
 def open_act(statement: Statement) -> Unsigned:
@@ -120,6 +144,13 @@ def encode_plaintext(statement: Statement, notice: Mapping[str, Json]) -> bytes:
     plaintext = orjson.dumps({"label": label, **notice})
     strict_json.parse(plaintext)
     return plaintext.ljust(seal.padded_length(len(plaintext)))
+
+
+def _stanzas(content_key: ContentKey, recipients: Sequence[SealingRecord]) -> tuple[Stanza, ...]:
+    return tuple(
+        Stanza(record.kid, *seal.seal_key(content_key, record.public))
+        for record in sorted(recipients, key=lambda item: item.kid)
+    )
 
 
 def recipients_root(stanzas: Sequence[Stanza]) -> bytes:
@@ -179,29 +210,23 @@ def verify_delivery(
 
     `checkpoint` is the delivery's own note, verified under the log's keys, or a newer one of the same size; `own` holds
     the recipient's key ids; `heads` spares the signatures of a head that verified before. Raises `UnknownKeyError`,
-    `RevokedKeyError`, `VerificationError`, as `check_clock` does, and `Error` for another deployment's or a grant's.
+    `RevokedKeyError`, `VerificationError`, as `check_clock` does, and `Error` for another deployment's.
     """
-    statement, inclusion = delivery.statement, delivery.inclusion
-    if delivery.grant is not None:
-        raise Error("A notice opened by a grant is not served yet.", problem="act-not-served")
+    statement, grant, share = delivery.statement, delivery.grant, delivery.sealed
     if statement.origin != checkpoint.origin:
         raise Error("The statement is for another deployment.", problem="wrong-origin")
-    moment = Moment(inclusion.index, inclusion.received_at)
-    identity = _verify_sender(statement, delivery.proof, directory, moment, revoked)
-    _verify_proof(delivery.statement_bytes, delivery.proof, identity, heads)
-    share = delivery.sealed
+    in_log = _InLog(directory, checkpoint, revoked, heads)
+    in_log.demand_signed(delivery)
     _verify_content(statement, share.header, share.iv, share.ciphertext, share.tag)
-    check_clock(statement, inclusion.received_at // 1000)
-    leaf = Leaf(
-        LeafType.SEALED, inclusion.received_at, digests.statement_leaf(delivery.statement_bytes, delivery.proof_bytes)
-    )
-    if inclusion.size != checkpoint.size:
-        raise VerificationError("The inclusion is for another checkpoint.")
-    merkle.verify_inclusion(
-        merkle.leaf_hash(leaf.encode()), inclusion.index, inclusion.size, inclusion.path, checkpoint.root
-    )
+    in_log.demand_included(delivery)
     sealed = statement.sealed
-    assert sealed is not None  # Delivery.parse has seen to it
+    if grant is not None:
+        if not grants(grant.statement, statement):
+            raise VerificationError("The grant is not one of this notice.")
+        in_log.demand_signed(grant)
+        in_log.demand_included(grant)
+        sealed = grant.statement.sealed
+    assert sealed is not None  # Delivery.parse and `grants` have seen to it
     if share.stanza.kid not in own:
         raise VerificationError("The stanza is not for one of the recipient's keys.")
     if delivery.recipient.size != sealed.recipient_count:
@@ -215,6 +240,34 @@ def verify_delivery(
     if root != b64decode(sealed.recipients_root):
         raise VerificationError("The stanza is not under the signed recipients' root.")
     return VerifiedDelivery(delivery, checkpoint, digests.statement_digest(delivery.statement_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class _InLog:
+    """What a delivery's two statements, its own and a grant's, are held against."""
+
+    directory: Directory
+    checkpoint: VerifiedCheckpoint
+    revoked: Revoked
+    heads: HeadMemory | None
+
+    def demand_signed(self, part: Delivery | Grant) -> None:
+        """Demand the sender's signatures, under keys in force at the leaf's place."""
+        moment = Moment(part.inclusion.index, part.inclusion.received_at)
+        identity = _verify_sender(part.statement, part.proof, self.directory, moment, self.revoked)
+        _verify_proof(part.statement_bytes, part.proof, identity, self.heads)
+
+    def demand_included(self, part: Delivery | Grant) -> None:
+        """Demand times that were acceptable when it was received, and the leaf in the log."""
+        inclusion = part.inclusion
+        check_clock(part.statement, inclusion.received_at // 1000)
+        digest = digests.statement_leaf(part.statement_bytes, part.proof_bytes)
+        leaf = Leaf(LeafType.SEALED, inclusion.received_at, digest)
+        if inclusion.size != self.checkpoint.size:
+            raise VerificationError("The inclusion is for another checkpoint.")
+        merkle.verify_inclusion(
+            merkle.leaf_hash(leaf.encode()), inclusion.index, inclusion.size, inclusion.path, self.checkpoint.root
+        )
 
 
 def open_notice(verified: VerifiedDelivery, key: seal.SealingKey) -> OpenedNotice:

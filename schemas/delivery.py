@@ -109,6 +109,7 @@ class Grant:
 
     statement_bytes: bytes
     statement: Statement
+    proof_bytes: bytes
     proof: Proof
     inclusion: Inclusion
 
@@ -120,8 +121,16 @@ class Grant:
         statement = Statement.parse(data)
         if statement.act != "grant":
             raise FormError("Must be a grant's statement.", pointer=f"{at}/statement")
-        proof = proof_of(statement, m.value["proof"], f"{at}/proof")
-        return cls(data, statement, proof, Inclusion.from_json(m.value["inclusion"], f"{at}/inclusion"))
+        proof = m.value["proof"]
+        if not isinstance(proof, dict):
+            raise FormError("Must be an object.", pointer=f"{at}/proof")
+        return cls(
+            statement_bytes=data,
+            statement=statement,
+            proof_bytes=encoding.encode(proof),
+            proof=proof_of(statement, proof, f"{at}/proof"),
+            inclusion=Inclusion.from_json(m.value["inclusion"], f"{at}/inclusion"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

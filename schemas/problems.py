@@ -104,6 +104,19 @@ PROBLEMS: dict[str, Problem] = {
     "not-recallable": _p(
         409, "The notice cannot be recalled or corrected", "Only the sender may, and only once it is published."
     ),
+    "not-grantable": _p(
+        409, "The notice cannot be granted", "Only its sender may, and only as long as its text is there."
+    ),
+    "not-answerable": _p(
+        409,
+        "This cannot be answered so",
+        "Look at what was asked: a grant answers who asks for access, a permit who asks for a use.",
+    ),
+    "consent-needed": _p(
+        409,
+        "The originator has not permitted this",
+        "Ask for it with `ask-use`, or leave out those who are not permitted to have it.",
+    ),
     "no-recipients": _p(422, "Nobody may receive the notice", "Name recipients, or ask why in the preview."),
     "import": _p(422, "The file cannot be imported", "Check the delimiter, encoding and columns."),
     "enrolment": _p(409, "The enrolment is not complete", "Run `valise doctor`; it names the missing step."),

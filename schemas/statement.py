@@ -65,6 +65,10 @@ class DelegationBody:
     from_: Time
     until: Time
 
+    def covers(self, time: Time) -> bool:
+        """Say whether it is in force at a time: `from` <= time < `until`."""
+        return self.from_ <= time < self.until
+
     def to_json(self) -> dict[str, Json]:
         """Return the body with its members in order."""
         return {"to": self.to, "from": self.from_, "until": self.until}

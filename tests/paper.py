@@ -22,6 +22,7 @@ class Row:
 
     sender: ParticipantId
     act: str
+    ref: NoticeId | None
     thread: NoticeId | None
     topic: Topic | None
     erased: bool = False
@@ -36,6 +37,7 @@ class PaperLedger:
     records: dict[bytes, tuple[LedgerIndex, Record]] = field(default_factory=dict)
     rows: dict[NoticeId, Row] = field(default_factory=dict)
     kids: dict[NoticeId, list[Kid]] = field(default_factory=dict)
+    statements: dict[NoticeId, Statement] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -53,6 +55,9 @@ class PaperLedger:
 
     def holders(self, notice_id: NoticeId) -> Collection[Kid]:
         return self.kids.get(notice_id, [])
+
+    def statement(self, notice_id: NoticeId) -> Statement | None:
+        return self.statements.get(notice_id)
 
     def root(self, size: int) -> bytes:
         return root(self.leaves[:size])
@@ -74,9 +79,15 @@ class PaperLedger:
         statement: Statement = envelope.statement
         self.records[sha(record.document)] = (LedgerIndex(self.size), record)
         self.leaves.append(record.leaf.encode())
-        self.rows[statement.notice_id] = Row(statement.sender, statement.act, statement.thread, statement.topic)
+        self.statements[statement.notice_id] = statement
+        self.rows[statement.notice_id] = Row(
+            statement.sender, statement.act, statement.ref, statement.thread, statement.topic
+        )
         sealed = envelope.sealed
-        self.kids[statement.notice_id] = [] if sealed is None else [stanza.kid for stanza in sealed.recipients]
+        kids = [] if sealed is None else [stanza.kid for stanza in sealed.recipients]
+        self.kids[statement.notice_id] = kids
+        if statement.act == "grant":
+            self.kids[statement.ref] = [*self.kids[statement.ref], *kids]
 
 
 def trust_in(world: World, directory: Directory | None = None, *, revoked: dict[str, int] | None = None) -> Trust:

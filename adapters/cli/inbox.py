@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from adapters.cli import asking
 from adapters.cli.gateway_client import CaFile, GatewayClient, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, terminal
 from adapters.cli.words import headline, when
 from schemas.strict_json import Json
 
-app = typer.Typer(help="Read what arrived and acknowledge it.", no_args_is_help=True)
+app = typer.Typer(help="Read what arrived, acknowledge and answer it.", no_args_is_help=True)
+asking.about_inbox(app)
 
 Unread = Annotated[bool, typer.Option("--unacknowledged", help="Only what nobody acknowledged yet.")]
 _PAGE = 200
@@ -113,8 +115,15 @@ def show(
             ("Corrected by", "superseded_by"),
             ("Recalled by", "recalled_by"),
             ("Acknowledged", "acknowledged_at"),
+            ("Granted by", "granted_by"),
+            ("Deleted", "deleted_at"),
         ],
     )
+    for name, show_them in (("duties", asking.show_duties), ("history", asking.show_history)):
+        found = item[name]
+        if isinstance(found, list) and found:
+            where.say("")
+            show_them([one for one in found if isinstance(one, dict)])
     members = dict(_flat(notice))
     if members:
         where.say("")

@@ -27,6 +27,7 @@ NOUNS: Final = {
     "notice": "adapters.cli.notice:app",
     "inbox": "adapters.cli.inbox:app",
     "subscribe": "adapters.cli.subscribe:app",
+    "delegate": "adapters.cli.delegate:app",
     "import": "adapters.cli.importing:app",
     "audit": "adapters.cli.audit:app",
     "doctor": "adapters.cli.doctor:app",

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adapters.cli import asking
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, terminal
@@ -15,6 +16,7 @@ from schemas import strict_json
 from schemas.strict_json import Json
 
 app = typer.Typer(help="Send notices and see what became of them.", no_args_is_help=True)
+asking.about_notices(app)
 
 NoticeFile = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON: the notice, or the whole request; - reads standard input.")
@@ -172,11 +174,15 @@ def _show_status(found: dict[str, Json]) -> None:
             ("Published", "published_at"),
             ("Ledger index", "index"),
             ("Acknowledged", "seen"),
+            ("Answer due (UTC)", "reply_due"),
+            ("Answered by", "answered_by"),
             ("Corrected by", "corrected_by"),
             ("Recalled by", "recalled_by"),
         ],
     )
     _show_people(_objects(found["recipients"]), _objects(found["left_out"]), _objects(trouble.get("denied")))
+    if history := _objects(found["history"]):
+        asking.show_history(history)
 
 
 def _show_people(

@@ -11,7 +11,7 @@ import orjson
 from schemas.encoding import Time
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern, Topic
 from schemas.label import Label
-from schemas.statement import OpenBody, RevocationBody, SubscriptionBody
+from schemas.statement import DelegationBody, OpenBody, RevocationBody, SubscriptionBody
 from schemas.strict_json import Json
 
 
@@ -20,6 +20,7 @@ class Draft:
     """One statement to come. `notice` is the plaintext beside the label (None for an open act), `to` those named.
 
     `ref` and `thread` are notice ids as they will stand in the statement; a `thread` of None is the notice's own id.
+    `beside` get a copy where they may have one; `closed` says that it goes to nobody else than named, whoever subscribes.
     """
 
     act: str
@@ -31,6 +32,8 @@ class Draft:
     ref: NoticeId | None = None
     thread: NoticeId | None = None
     body: OpenBody | None = None
+    beside: tuple[ParticipantId, ...] = ()
+    closed: bool = False
 
     def encode(self) -> bytes:
         """Return the draft's bytes for the store."""
@@ -45,6 +48,8 @@ class Draft:
                 "ref": self.ref,
                 "thread": self.thread,
                 "body": None if self.body is None else self.body.to_json(),
+                "beside": self.beside,
+                "closed": self.closed,
             }
         )
 
@@ -62,12 +67,17 @@ class Draft:
             ref=value["ref"],
             thread=value["thread"],
             body=_body(value["body"]),
+            # An older version kept drafts without these.
+            beside=tuple(value.get("beside", ())),
+            closed=bool(value.get("closed", False)),
         )
 
 
 def _body(value: dict[str, Json] | None) -> OpenBody | None:
     if value is None:
         return None
+    if "to" in value:
+        return DelegationBody(ParticipantId(str(value["to"])), Time(str(value["from"])), Time(str(value["until"])))
     who = ParticipantId(str(value["participant"]))
     patterns, kids = value.get("patterns"), value.get("kids")
     if isinstance(patterns, list):

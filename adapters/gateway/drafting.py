@@ -4,18 +4,19 @@ What is wrong is said here, at once, with a pointer into the request: after that
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from adapters.gateway import inbox, labels, outbox
+from adapters.gateway import inbox, labels, onward, outbox
 from adapters.gateway.draft import Draft
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.request import NoticeRequest
-from adapters.gateway.status import InboxState
+from adapters.gateway.status import InboxItem, InboxState
 from adapters.gateway.store import Transaction
 from schemas.codes import code_list
 from schemas.encoding import Time, from_seconds
 from schemas.errors import FormError
-from schemas.ids import Code, NoticeId, ParticipantId, Pattern, Topic
+from schemas.ids import Code, ParticipantId, Pattern, Topic
 from schemas.label import Label
 from schemas.limits import LIMITS
 from schemas.notice import Notice, parse_notice, to_json
@@ -59,15 +60,21 @@ def issue_read(notice: Notice, topic: Topic, label: Label, defaults: LabelDefaul
     )
 
 
-def in_thread(tx: Transaction, participant: ParticipantId, ref: NoticeId) -> tuple[NoticeId, NoticeId]:
-    """Return notice id and thread of a notice that the participant holds; raise `FormError` where it holds none."""
-    own = outbox.own(tx, participant, ref)
+def in_thread(tx: Transaction, participant: ParticipantId, draft: Draft, *, at: int) -> tuple[Draft, InboxItem | None]:
+    """Return a draft whose `ref` the participant holds as it may be sent, and what it answers where that was received.
+
+    Raises `FormError` where the participant holds no such notice, and as `onward.check` does.
+    """
+    if draft.ref is None:
+        return draft, None
+    own = outbox.own(tx, participant, draft.ref)
     if own is not None:
-        return own.notice_id, own.thread
-    held = inbox.item(tx, participant, ref)
+        return replace(draft, ref=own.notice_id, thread=own.thread), None
+    held = inbox.item(tx, participant, draft.ref)
     if held is None or held.thread is None or held.state is InboxState.UNVERIFIED:
         raise FormError("Must be a notice that this participant has sent or received.", pointer="/ref")
-    return held.notice_id, held.thread
+    complete = replace(draft, ref=held.notice_id, thread=held.thread)
+    return onward.check(tx, held, complete, at=at), held
 
 
 def read_notice(content: dict[str, Json]) -> Notice:
@@ -98,13 +105,13 @@ def check_patterns(patterns: tuple[Pattern, ...]) -> None:
                 raise FormError(f"The code is not in the list of {name}.", pointer=f"/patterns/{number}")
 
 
-def expiry(time: Time | None, at: int) -> Time | None:
-    """Return an expiry that lies ahead, and not too far, None for none; raise `FormError`."""
+def expiry(time: Time | None, at: int, pointer: str = "/expires_at") -> Time | None:
+    """Return a time that lies ahead, and not too far, None for none; raise `FormError`."""
     if time is not None and time <= from_seconds(at // 1000):
-        raise FormError("Must lie ahead.", pointer="/expires_at")
+        raise FormError("Must lie ahead.", pointer=pointer)
     # A day less than the broker takes: it may be sent later than it is written, and clocks differ.
     if time is not None and time > from_seconds(at // 1000 + LIMITS.longest_expiry - DAY):
-        raise FormError(f"Must lie at most {LIMITS.longest_expiry // DAY - 1:,} days ahead.", pointer="/expires_at")
+        raise FormError(f"Must lie at most {LIMITS.longest_expiry // DAY - 1:,} days ahead.", pointer=pointer)
     return time
 
 

@@ -1,4 +1,4 @@
-"""Fold what the log says openly into what the gateway knows: directory versions, boundaries, revocations, subscriptions.
+"""Fold what the log says openly into what the gateway knows: directory, boundaries, and what open acts have said.
 
 Pure. Every leaf of a tree that the log signs has counted (design: ledger), so nothing is decided again here; but a
 statement has effect only if it verifies, and an event only if its number follows. What does not is returned as odd, for
@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from adapters.gateway.state import LogState
+from adapters.gateway.state import Delegation, LogState
 from keys import digests
 from keys.directory.directory import Directory, Moment
 from keys.envelope import check_clock, verify_envelope
 from schemas import ids
-from schemas.encoding import Time, b64decode
+from schemas.encoding import Time, b64decode, from_seconds
 from schemas.envelope import Envelope, envelope_bytes
 from schemas.errors import Error, FormError
 from schemas.event import Boundary, DirectoryVersion, Erasure, Event
-from schemas.ids import Kid, LedgerIndex, Origin, ParticipantId, Pattern
+from schemas.ids import Kid, LedgerIndex, Origin, ParticipantId, Pattern, Role
 from schemas.leaf import Leaf, LeafType
-from schemas.statement import RevocationBody, Statement, SubscriptionBody
+from schemas.statement import DelegationBody, RevocationBody, Statement, SubscriptionBody
 
 DEMANDED: Final = frozenset({LeafType.OPEN, LeafType.DIRECTORY, LeafType.BOUNDARY, LeafType.KEY, LeafType.ERASURE})
 """Leaves behind which a gateway demands the statement or event: types 2 to 6."""
@@ -38,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """The state behind the last leaf; `changed`: revocations or subscriptions are others; what is odd, in words."""
+    """The state behind the last leaf; `changed`: what open acts have said is other than before; what is odd, in words."""
 
     state: LogState
     changed: bool
@@ -89,6 +89,7 @@ class _Folding:
         self._subscriptions: dict[ParticipantId, dict[Pattern, LedgerIndex]] = {
             who: dict(patterns) for who, patterns in state.subscriptions.items()
         }
+        self._delegations = {(one.by, one.body.to, one.body.from_): one for one in state.delegations}
         self._changed = False
         self._erasures: list[Erasure] = []
         self._odd: list[str] = []
@@ -136,13 +137,15 @@ class _Folding:
         statement = verify_envelope(envelope, self._directory, moment=moment, revoked=self._revoked).statement
         # What was said once cannot be brought again later, when it has been taken back.
         check_clock(statement, item.leaf.received_at // 1000)
-        body = statement.body
+        body, at = statement.body, from_seconds(item.leaf.received_at // 1000)
         if isinstance(body, SubscriptionBody):
-            self._speaks_for(statement, body.participant)
+            self._speaks_for(statement, body.participant, at)
             self._subscribe(statement.act, body, item.index)
         elif isinstance(body, RevocationBody):
-            self._speaks_for(statement, body.participant)
+            self._speaks_for(statement, body.participant, at)
             self._revoke(body, item.index)
+        elif isinstance(body, DelegationBody):
+            self._delegate(statement, body, item.index)
 
     def _subscribe(self, act: str, body: SubscriptionBody, index: LedgerIndex) -> None:
         self._changed = True
@@ -162,21 +165,35 @@ class _Folding:
         for kid in body.kids:
             self._revoked.setdefault(kid, index)
 
-    def _speaks_for(self, statement: Statement, participant: ParticipantId) -> None:
-        """Demand that the sender is the participant, or a focal point of its State: today's, or one of then."""
-        sender = statement.sender
-        role = ids.role_of(participant)
-        if sender == participant:
+    def _delegate(self, statement: Statement, body: DelegationBody, index: LedgerIndex) -> None:
+        if not self._was_focal_point(statement.sender, ids.role_of(body.to)):
+            raise Error("It is not a focal point of that State that delegates.", problem="act-refused")
+        self._changed = True
+        self._delegations[statement.sender, body.to, body.from_] = Delegation(statement.sender, body, index)
+
+    def _speaks_for(self, statement: Statement, participant: ParticipantId, at: Time) -> None:
+        """Demand that the sender is the participant, a focal point of its State, or stands in for one at that time."""
+        sender, role = statement.sender, ids.role_of(participant)
+        if sender == participant or self._was_focal_point(sender, role):
             return
+        stands_in = any(
+            one.body.to == sender and one.body.covers(at) and ids.role_of(sender) == role == ids.role_of(one.by)
+            for one in self._delegations.values()
+        )
+        if not stands_in:
+            raise Error("Neither the participant nor its focal point says so.", problem="act-refused")
+
+    def _was_focal_point(self, sender: ParticipantId, role: Role) -> bool:
+        """Say whether a participant is a State's focal point: today's, or one of then."""
         known, current = self._directory.participant(sender), self._directory.focal_point(role)
         was = known is not None and known.kind == "focal-point" and ids.role_of(sender) == role
-        if not was and (current is None or current.id != sender):
-            raise Error("Neither the participant nor its focal point says so.", problem="act-refused")
+        return was or (current is not None and current.id == sender)
 
     def result(self) -> Folded:
         state = self._state
         if self._changed:
-            state = replace(state, revoked=self._revoked, subscriptions=self._subscriptions)
+            delegations = tuple(sorted(self._delegations.values(), key=lambda one: one.index))
+            state = replace(state, revoked=self._revoked, subscriptions=self._subscriptions, delegations=delegations)
         return Folded(state, self._changed, tuple(self._erasures), tuple(self._odd))
 
 

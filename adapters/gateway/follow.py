@@ -385,7 +385,14 @@ class Follower:
         assert self._rules is not None  # it came with the directory
         if self._rules.boundary != self._state.boundary:
             self._rules = self._rules.at(self._state.boundary)
-        self.network = Network(directory, self._rules, self._state.subscriptions, self._state.revoked, self._checkpoint)
+        self.network = Network(
+            directory,
+            self._rules,
+            self._state.subscriptions,
+            self._state.revoked,
+            self._checkpoint,
+            self._state.delegations,
+        )
         self._known.set()
 
     async def _note(self, error: Error) -> None:

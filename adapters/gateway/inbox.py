@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from adapters.gateway import deletions, duties, history, outbox
 from adapters.gateway.status import InboxItem, InboxState
 from adapters.gateway.store import Transaction
 from schemas.encoding import Time, b64encode, from_seconds
@@ -30,7 +31,8 @@ class Arrival:
     """One delivery as it goes into the inbox. `notice` is None where it could not be opened or read; `reason` says why.
 
     `evidence` are the delivery's bytes where it could not be trusted or read, `obligations` what the laws of the States
-    concerned ask of the recipient.
+    concerned ask of the recipient. `granted_by` is the grant that it came through, `is_focal_point` says whether the
+    participant is its State's.
     """
 
     statement: Statement
@@ -42,6 +44,8 @@ class Arrival:
     reason: str | None = None
     evidence: bytes | None = None
     obligations: tuple[Mapping[str, Json], ...] = ()
+    granted_by: NoticeId | None = None
+    is_focal_point: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def _put(tx: Transaction, participant: ParticipantId, item: Arrival, at: int) ->
             "label": None if statement.label is None else statement.label.to_json(),
             "expires_at": statement.expires_at,
             "obligations": item.obligations,
+            "granted_by": item.granted_by,
         }
     )
     content = None if item.notice is None else tx.seal(CONTENT, place, orjson.dumps(item.notice))
@@ -115,8 +120,55 @@ def _put(tx: Transaction, participant: ParticipantId, item: Arrival, at: int) ->
         return False
     # What could not be verified is evidence against somebody: it has no effect on anything else.
     if item.state is not InboxState.UNVERIFIED:
+        if item.state is InboxState.OPENED:
+            _owe(tx, participant, item)
         _apply(tx, participant, item)
     return True
+
+
+def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
+    """Keep what an opened notice asks for, and let an answer meet what it answers."""
+    statement = item.statement
+    duties.arise(
+        tx,
+        participant,
+        statement.notice_id,
+        statement.act,
+        statement.label,
+        item.obligations,
+        received_at=item.received_at,
+        issued_at=statement.issued_at,
+        expires_at=statement.expires_at,
+        is_focal_point=item.is_focal_point,
+    )
+    if statement.ref is None:
+        return
+    duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
+    if statement.act in ("permit", "refuse") and item.notice is not None:
+        _permission(tx, participant, statement, item.notice, item.received_at)
+
+
+def _permission(
+    tx: Transaction, participant: ParticipantId, statement: Statement, said: Mapping[str, Json], at: int
+) -> None:
+    """Let a notice's sender permit or refuse a use of it: what it answers is our question, or the notice itself."""
+    assert statement.ref is not None  # the caller has looked
+    about, use = statement.ref, said.get("use")
+    question = outbox.asked(tx, participant, statement.ref)
+    if question is not None:
+        if question.act != "ask_use" or question.ref is None or question.notice is None:
+            return
+        about, use = question.ref, question.notice["use"]
+    found = _find(tx, participant, about)
+    # Only whose notice it is may say so.
+    if found is None or found[1] != statement.sender or not isinstance(use, str):
+        return
+    if statement.act == "permit":
+        until = said.get("until")
+        permitted_until = Time(until) if isinstance(until, str) else None
+        duties.permit(tx, participant, about, use, permitted_until, statement.notice_id, at=at)
+    else:
+        duties.forbid(tx, participant, about, use, statement.notice_id, at=at)
 
 
 def _apply(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
@@ -162,10 +214,17 @@ def _act(
 
 def _mark(tx: Transaction, seq: int, act: str, by: NoticeId) -> None:
     if act == "recall":
+        participant, notice_id, state, at = tx.connection.execute(
+            "SELECT participant, notice_id, state, (SELECT arrived_at FROM inbox AS one WHERE one.notice_id = ? AND"
+            " one.participant = inbox.participant) FROM inbox WHERE seq = ?",
+            (by, seq),
+        ).fetchone()
         tx.connection.execute(
             "UPDATE inbox SET state = 'recalled', recalled_by = ?, content = NULL, evidence = NULL WHERE seq = ?",
             (by, seq),
         )
+        if state in ("opened", "corrected"):
+            deletions.note(tx, participant, notice_id, "recalled", at=at)
     else:
         tx.connection.execute(
             "UPDATE inbox SET state = CASE state WHEN 'opened' THEN 'corrected' ELSE state END, superseded_by = ?"
@@ -212,6 +271,7 @@ _UNACKNOWLEDGED: Final = (
 
 def _item(tx: Transaction, row: tuple[Any, ...]) -> InboxItem:
     seq, participant, notice_id, act, state, index, received_at, arrived_at, ref, digest = row[:10]
+    deletion = deletions.of(tx, participant, notice_id)
     head_cell, content_cell, reason_cell, _, superseded_by, recalled_by, acknowledged_at, acknowledgement = row[10:]
     place = f"{participant}/{notice_id}"
     head = orjson.loads(tx.open(HEAD, place, head_cell))
@@ -240,7 +300,24 @@ def _item(tx: Transaction, row: tuple[Any, ...]) -> InboxItem:
         recalled_by=recalled_by,
         acknowledged_at=None if acknowledged_at is None else _time(acknowledged_at),
         acknowledgement=acknowledgement,
+        granted_by=head.get("granted_by"),
+        deleted_at=None if deletion is None else _time(deletion.at),
+        certificate=None if deletion is None else deletion.certificate,
+        duties=duties.of(tx, participant, notice_id),
+        history=history.of(tx, participant, (notice_id,)),
     )
+
+
+def delete(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, reason: str, *, at: int) -> bool:
+    """Delete a notice's text here, and note that this is to be certified; say whether it was there."""
+    changed = tx.connection.execute(
+        "UPDATE inbox SET state = 'deleted', content = NULL, evidence = NULL WHERE participant = ? AND notice_id = ?"
+        " AND state IN ('opened', 'corrected')",
+        (participant, notice_id),
+    ).rowcount
+    if changed:
+        deletions.note(tx, participant, notice_id, reason, at=at)
+    return bool(changed)
 
 
 def acknowledge(tx: Transaction, participant: ParticipantId, notices: Sequence[NoticeId], *, at: int) -> list[NoticeId]:

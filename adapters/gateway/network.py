@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.gateway.state import Subscriptions
+from adapters.gateway.state import Delegation, Subscriptions
 from keys.directory.directory import Directory, Moment
 from keys.directory.records import SealingRecord
 from keys.log.merkle import EMPTY_ROOT
 from keys.log.note import VerifiedCheckpoint
 from schemas import ids
-from schemas.encoding import b64encode
+from schemas.encoding import Time, b64encode
 from schemas.ids import Kid, LedgerIndex, ParticipantId, Role, Topic
 from schemas.rules.compile import Rules
 from schemas.rules.facts import Party
@@ -22,6 +22,8 @@ from schemas.statement import SeenCheckpoint
 
 SENDER: Final = "sender-gateway"
 RECIPIENT: Final = "recipient-gateway"
+DEPUTY: Final = "deputy"
+"""The role in a participant's record that makes it the deputy of its State's focal point."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class Network:
     subscriptions: Subscriptions
     revoked: Mapping[Kid, LedgerIndex]
     checkpoint: VerifiedCheckpoint | None
+    delegations: tuple[Delegation, ...] = ()
     parties: Mapping[ParticipantId, Party] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,13 @@ class Network:
     def sealing_key(self, who: ParticipantId, moment: Moment) -> SealingRecord | None:
         """Return a participant's newest sealing key in force, or None."""
         return self.directory.newest_sealing(who, moment, self.revoked)
+
+    def deputies(self, role: Role, at: Time) -> tuple[ParticipantId, ...]:
+        """Return who stands in for a State's focal point at a time, and those whose record names them its deputies."""
+        point = self.focal_point(role)
+        named = [one.body.to for one in self.delegations if one.by == point and one.body.covers(at)]
+        named += [who for who, party in self.parties.items() if party.role == role and DEPUTY in party.roles]
+        return tuple(who for who in dict.fromkeys(named) if who in self.parties and ids.role_of(who) == role)
 
     def focal_point(self, role: Role) -> ParticipantId | None:
         """Return a State's focal point."""

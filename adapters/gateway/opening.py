@@ -6,7 +6,7 @@ it. What an acknowledgement or a recall does is for the caller.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from adapters.gateway.identity import Identity
@@ -18,6 +18,7 @@ from keys.envelope import VerifiedDelivery, open_notice, verify_delivery
 from keys.heads import HeadMemory
 from keys.log.note import VerifiedCheckpoint
 from schemas import encoding, ids
+from schemas.act_content import ACTS, ActContent
 from schemas.delivery import Delivery
 from schemas.encoding import Members, b64decode
 from schemas.errors import Error, FormError
@@ -85,6 +86,8 @@ class Opener:
         """Open deliveries in their order."""
         arrivals: list[Arrival] = []
         acknowledged: list[Acknowledged] = []
+        who = self.identity.participant
+        is_focal_point = self.network.focal_point(ids.role_of(who)) == who
         for item in page:
             try:
                 verified = self._verify(item.delivery)
@@ -95,7 +98,7 @@ class Opener:
             if isinstance(outcome, Acknowledged):
                 acknowledged.append(outcome)
             else:
-                arrivals.append(outcome)
+                arrivals.append(replace(outcome, is_focal_point=is_focal_point))
         return Opened(tuple(arrivals), tuple(acknowledged))
 
     def _verify(self, delivery: Delivery) -> VerifiedDelivery:
@@ -176,13 +179,14 @@ def _arrival(
         reason=reason,
         evidence=None if state is InboxState.OPENED else encoding.encode(item.value),
         obligations=obligations,
+        granted_by=None if delivery.grant is None else delivery.grant.statement.notice_id,
     )
 
 
 def _check(statement: Statement, notice: dict[str, Json]) -> Notice | None:
-    """Hold a notice against its kind's schema and its label, and return it (None for a recall); raise `FormError`."""
-    if statement.act == "recall":
-        _check_recall(notice)
+    """Hold a notice against its kind's schema and its label, and return it (None for other acts); raise `FormError`."""
+    if statement.act in ACTS:
+        ActContent.from_json(statement.act, notice)
         return None
     if statement.label is None:
         raise FormError("It is of an act that is not read here.")
@@ -190,15 +194,6 @@ def _check(statement: Statement, notice: dict[str, Json]) -> Notice | None:
     if is_nominal(content) is not statement.label.nominal:
         raise FormError("Must say the same as the notice's own content.", pointer="/label/nominal")
     return content
-
-
-def _check_recall(notice: dict[str, Json]) -> None:
-    """Demand `{"kind": "recall", "reason": code}`, with a `text` or without."""
-    m = Members({"text": None, **notice}, ("text", "kind", "reason"))
-    m.fixed("kind", "recall")
-    m.matching("reason", ids.code)
-    if not m.absent("text"):
-        m.string("text")
 
 
 def _acknowledged(notice: dict[str, Json]) -> tuple[tuple[NoticeId, bytes], ...]:

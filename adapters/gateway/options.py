@@ -20,7 +20,7 @@ class GatewayOptions:
 
     `broker` replaces the kit's address; `ca_file` is what its certificate is held against; `defaults` complete the
     labels of a participant's notices; `acknowledge_seconds` is the least time between two acknowledgements to one
-    sender; `practice_notice` sends one to the focal point after enrolment.
+    sender; `duty_seconds` is how often it looks for what is due; `practice_notice` sends one to the focal point after enrolment.
     """
 
     folder: Path
@@ -29,6 +29,7 @@ class GatewayOptions:
     defaults: Mapping[ParticipantId, LabelDefaults] = field(default_factory=dict)
     poll_seconds: float = 2
     acknowledge_seconds: float = 10
+    duty_seconds: float = 5
     connections: int = 32
     practice_notice: bool = True
     now_ms: Callable[[], int] = _now_ms

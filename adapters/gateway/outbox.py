@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
+from pydantic import BaseModel
 
+from adapters.gateway import duties, history
 from adapters.gateway.draft import Draft
 from adapters.gateway.status import Addressee, Denial, Kept, LeftOut, NoticeStatus, State, Trouble, Via
 from adapters.gateway.store import Transaction
@@ -44,6 +46,18 @@ class Key:
 
     text: str
     request: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """Return what is kept of the text."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+
+def key_of(text: str | None, request: BaseModel, what: str) -> Key | None:
+    """Return the key of a request to do `what`; None where the caller gave none."""
+    if text is None:
+        return None
+    return Key(text, hashlib.sha256(f"{what}\n{request.model_dump_json()}".encode()).digest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +144,12 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """An own notice that was published, as far as a correction or recall of it must know."""
+    """An own notice that was published, as far as a correction, recall or grant of it must know."""
 
     seq: int
     id: NoticeId
     notice_id: NoticeId
+    index: LedgerIndex
     state: State
     draft: Draft
     thread: NoticeId
@@ -150,35 +165,42 @@ def accept(
     key: Key | None = None,
     series: str | None = None,
     ref: NoticeId | None = None,
+    answers: NoticeId | None = None,
 ) -> list[Kept]:
     """Keep drafts under new ids, in this order; `at` in Unix ms. With a key, the same request gives the same id again.
 
-    Raises `IdempotencyError` where the key stood for another request.
+    `ref` is what they are about: the outbox id of an own notice, or the notice id of another's; `answers` the notice of the
+    inbox whose answer is given by them. Raises `IdempotencyError` where the key stood for another request.
     """
-    digest = None if key is None else hashlib.sha256(key.text.encode()).digest()
-    if key is not None:
-        known = tx.connection.execute(
-            "SELECT request, id FROM idempotency WHERE participant = ? AND key = ?", (participant, digest)
-        ).fetchone()
-        if known is not None:
-            if known[0] != key.request:
-                raise IdempotencyError("The Idempotency-Key was used for another request.")
-            return [Kept(NoticeId(known[1]), created=False)]
+    if key is not None and (repeated := known(tx, participant, key)) is not None:
+        return [repeated]
     kept = []
     for notice_id, draft in drafts:
         tx.connection.execute(
-            "INSERT INTO outbox (id, participant, act, state, series, ref, accepted_at, draft)"
-            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?)",
-            (notice_id, participant, draft.act, series, ref, at, tx.seal(DRAFT, notice_id, draft.encode())),
+            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, accepted_at, draft)"
+            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?)",
+            (notice_id, participant, draft.act, series, ref, answers, at, tx.seal(DRAFT, notice_id, draft.encode())),
         )
         kept.append(Kept(notice_id, created=True))
     if key is not None:
         tx.connection.execute("DELETE FROM idempotency WHERE at < ?", (at - KEY_KEPT_MS,))
         tx.connection.execute(
             "INSERT INTO idempotency (participant, key, request, id, at) VALUES (?, ?, ?, ?, ?)",
-            (participant, digest, key.request, kept[0].notice_id, at),
+            (participant, key.digest, key.request, kept[0].notice_id, at),
         )
     return kept
+
+
+def known(tx: Transaction, participant: ParticipantId, key: Key) -> Kept | None:
+    """Return what a request with a key has become already; raise `IdempotencyError` where the key stood for another."""
+    found = tx.connection.execute(
+        "SELECT request, id FROM idempotency WHERE participant = ? AND key = ?", (participant, key.digest)
+    ).fetchone()
+    if found is None:
+        return None
+    if found[0] != key.request:
+        raise IdempotencyError("The Idempotency-Key was used for another request.")
+    return Kept(NoticeId(found[1]), created=False)
 
 
 def waiting(tx: Transaction, participant: ParticipantId, *, after: int, limit: int) -> list[Entry]:
@@ -248,11 +270,38 @@ def mark_published(tx: Transaction, publications: Sequence[Publication]) -> None
             " proof = NULL, sealed = NULL WHERE seq = ? AND state = 'sealed'",
             (item.receipt, item.index, item.at, item.seq),
         )
-        act, ref = tx.connection.execute("SELECT act, ref FROM outbox WHERE seq = ?", (item.seq,)).fetchone()
+        act, ref, answers, participant = tx.connection.execute(
+            "SELECT act, ref, answers, participant FROM outbox WHERE seq = ?", (item.seq,)
+        ).fetchone()
         if act == "correct":
             tx.connection.execute("UPDATE outbox SET state = 'corrected' WHERE id = ? AND state = 'published'", (ref,))
         elif act == "recall":
             tx.connection.execute(_RECALLED, (ref,))
+        elif act == "grant":
+            _granted(tx, item.seq, ref)
+        if answers is not None:
+            duties.answered(tx, participant, answers, _notice_id(tx, item.seq), at=item.at)
+
+
+def _notice_id(tx: Transaction, seq: int) -> NoticeId:
+    return NoticeId(tx.connection.execute("SELECT notice_id FROM outbox WHERE seq = ?", (seq,)).fetchone()[0])
+
+
+def _granted(tx: Transaction, seq: int, about: NoticeId) -> None:
+    """Note that those whom a grant was sealed to hold the notice that it grants, by its outbox id, like the others."""
+    rows = tx.connection.execute(
+        "SELECT seq, recipients FROM outbox WHERE seq = ? OR id = ? ORDER BY seq = ?", (seq, about, seq)
+    ).fetchall()
+    (first, holders), (_, granted) = rows
+    before = Addressed.parse(tx.open_or_none(RECIPIENTS, first, holders))
+    new = Addressed.parse(tx.open_or_none(RECIPIENTS, seq, granted)).sealed
+    there = {item.participant for item in before.sealed}
+    added = tuple(Addressee(item.participant, Via.GRANT) for item in new if item.participant not in there)
+    # At the end: acknowledgements are kept by place.
+    after = Addressed((*before.sealed, *added), before.left_out)
+    tx.connection.execute(
+        "UPDATE outbox SET recipients = ? WHERE seq = ?", (tx.seal(RECIPIENTS, first, after.encode()), first)
+    )
 
 
 _RECALLED: Final = (
@@ -344,23 +393,53 @@ def mark_acknowledged(
 def own(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> Own | None:
     """Return a participant's own published notice, by any id that it had."""
     row = tx.connection.execute(
-        "SELECT outbox.seq, id, outbox.notice_id, state, draft, recipients FROM alias JOIN outbox USING (seq)"
+        "SELECT outbox.seq, id, outbox.notice_id, state, draft, recipients, ledger_index FROM alias JOIN outbox USING (seq)"
         " WHERE alias.notice_id = ? AND participant = ? AND receipt IS NOT NULL",
         (notice_id, participant),
     ).fetchone()
     if row is None:
         return None
-    seq, name, newest, state, draft, recipients = row
+    seq, name, newest, state, draft, recipients, index = row
     content = Draft.parse(tx.open(DRAFT, name, draft))
     return Own(
         seq=seq,
         id=NoticeId(name),
         notice_id=NoticeId(newest),
+        index=LedgerIndex(index),
         state=State(state),
         draft=content,
         thread=content.thread or NoticeId(newest),
         addressed=Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients)),
     )
+
+
+def corrections(tx: Transaction, participant: ParticipantId, name: NoticeId) -> list[Own]:
+    """Return the published corrections of an own notice, by its outbox id, and theirs, in the order of acceptance."""
+    rows = tx.connection.execute(
+        "WITH RECURSIVE chain (id) AS (VALUES (?) UNION"
+        " SELECT outbox.id FROM outbox JOIN chain ON outbox.ref = chain.id WHERE act = 'correct')"
+        " SELECT notice_id FROM outbox WHERE id IN chain AND id <> ? AND receipt IS NOT NULL ORDER BY seq",
+        (name, name),
+    ).fetchall()
+    return [found for (notice_id,) in rows if (found := own(tx, participant, notice_id)) is not None]
+
+
+def being_granted(tx: Transaction, name: NoticeId) -> tuple[ParticipantId, ...]:
+    """Return whom waiting grants of an own notice, by its outbox id, name: they hold it before what waits behind them."""
+    rows = tx.connection.execute(
+        "SELECT id, draft FROM outbox WHERE ref = ? AND act = 'grant' AND state IN ('kept', 'sealed')", (name,)
+    ).fetchall()
+    drafts = (Draft.parse(tx.open(DRAFT, found, cell)) for found, cell in rows)
+    return tuple(dict.fromkeys(who for draft in drafts for who in draft.to))
+
+
+def asked(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> Draft | None:
+    """Return what a participant has asked or said by any id that it had, published or not."""
+    row = tx.connection.execute(
+        "SELECT id, draft FROM alias JOIN outbox USING (seq) WHERE alias.notice_id = ? AND participant = ?",
+        (notice_id, participant),
+    ).fetchone()
+    return None if row is None else Draft.parse(tx.open(DRAFT, row[0], row[1]))
 
 
 def pending_about(tx: Transaction, name: NoticeId, act: str) -> NoticeId | None:
@@ -452,7 +531,14 @@ def _status(tx: Transaction, row: Columns) -> NoticeStatus:
         refusal=refusal,
         corrected_by=pending_about(tx, name, "correct"),
         recalled_by=pending_about(tx, name, "recall"),
+        history=history.of(tx, participant, (name, *aliases)),
+        reply_due=_reply_due(act, draft, published_at),
     )
+
+
+def _reply_due(act: str, draft: Draft, published_at: int | None) -> Time | None:
+    due = None if published_at is None else duties.reply_due(act, draft.label, published_at)
+    return None if due is None else _time(due)
 
 
 def counts(tx: Transaction) -> dict[tuple[ParticipantId, State], int]:

@@ -15,9 +15,10 @@ from adapters.gateway.outbox import Addressed
 from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, Trouble, Via
 from keys.directory.directory import Moment
 from keys.directory.records import SealingRecord
+from schemas.acts import ACTS
 from schemas.encoding import Time
 from schemas.errors import FormError
-from schemas.ids import ParticipantId, Topic, is_state, role_of
+from schemas.ids import ParticipantId, Role, Topic, is_state, role_of
 from schemas.label import Label
 from schemas.notice import parse_notice
 from schemas.problems import PROBLEMS
@@ -28,6 +29,10 @@ from schemas.rules.facts import Action, Facts, Party
 from schemas.rules.verdict import Verdict
 
 NO_KEY: Final = "It has no sealing key in force."
+COPY: Final = "copy-to-focal-point"
+UNASKED: Final = frozenset(name for name, act in ACTS.items() if act.unblockable)
+"""Acts of which nobody is left out because the rules deny it: the broker holds such copies."""
+
 UNKNOWN: Final = "The directory has no such participant."
 CLOCK: Final = "A notice with a clock goes to its State's focal point as well, which may not have it."
 
@@ -67,7 +72,7 @@ class Chooser:
         if excluded:
             return self._choose(draft, holders, excluded)
         # All that the choice reads of a draft.
-        key: tuple[object, ...] = (*self._read(draft), draft.to, holders)
+        key: tuple[object, ...] = (*self._read(draft), draft.to, draft.beside, draft.closed, holders)
         choice = self._choices.get(key)
         if choice is None:
             choice = self._choices[key] = self._choose(draft, holders, excluded)
@@ -102,7 +107,7 @@ class Chooser:
         party = self.network.parties.get(self.sender)
         if party is None:
             return _troubled("enrolment", "The directory does not have this participant yet.")
-        publish = self._decide(draft, party, None) if draft.act in ("issue", "correct") else None
+        publish = None if draft.act in UNASKED else self._decide(draft, party, None)
         if publish is not None and (why := publish.first_denial()) is not None:
             trouble = _denied((Denial.of(self.sender, why),), "The rules do not let this participant publish it.")
             return Choice((), Addressed(), (), publish, trouble)
@@ -110,20 +115,59 @@ class Chooser:
             considered = self._issue(draft, party, excluded)
         elif draft.act == "correct":
             considered = self._each(draft, party, _others(holders, self.sender), Via.HOLDER)
+            considered = self._with_copies(draft, party, considered, excluded)
             considered = self._with_clock(draft, party, considered, excluded)
-        else:
+        elif draft.act == "grant":
+            # Who holds it is granted nothing, and is no reason to grant it to anybody else.
+            named = _others(draft.to, self.sender, but=holders)
+            considered = self._each(draft, party, named, Via.NAMED)
+            considered = self._with_clock(draft, party, considered, excluded, holders)
+        elif draft.act in UNASKED:
             via = Via.HOLDER if draft.act == "recall" else Via.NAMED
             considered = self._unasked(_others(holders or draft.to, self.sender), via)
+        else:
+            considered = self._each(draft, party, _others(draft.to, self.sender), Via.NAMED)
+            considered = self._with_beside(draft, party, considered, excluded)
+            considered = self._with_clock(draft, party, considered, excluded)
         return self._settle(draft, considered, publish, excluded)
 
     def _issue(self, draft: Draft, party: Party, excluded: tuple[LeftOut, ...]) -> list[Considered]:
         assert draft.topic is not None  # an issue has one
         named = _others(draft.to, self.sender)
         gone = {item.participant for item in excluded}
-        subscribed = _others(self.network.subscribers(draft.topic), self.sender, but=gone.union(named))
+        subscribed = [] if draft.closed else list(self.network.subscribers(draft.topic))
         considered = self._each(draft, party, named, Via.NAMED)
-        considered += self._each(draft, party, subscribed, Via.SUBSCRIPTION)
+        considered += self._each(
+            draft, party, _others(subscribed, self.sender, but=gone.union(named)), Via.SUBSCRIPTION
+        )
+        considered = self._with_beside(draft, party, considered, excluded)
+        considered = self._with_copies(draft, party, considered, excluded)
         return self._with_clock(draft, party, considered, excluded)
+
+    def _with_beside(
+        self, draft: Draft, party: Party, considered: list[Considered], excluded: tuple[LeftOut, ...]
+    ) -> list[Considered]:
+        """Add those who get a copy where they may have one."""
+        there = {item.participant for item in considered} | {item.participant for item in excluded}
+        return considered + self._each(draft, party, _others(draft.beside, self.sender, but=there), Via.FOCAL_POINT)
+
+    def _with_copies(
+        self, draft: Draft, party: Party, considered: list[Considered], excluded: tuple[LeftOut, ...]
+    ) -> list[Considered]:
+        """Add the focal points for whom a law asks for a copy: the recipient's State's, the sender's, or both."""
+        there = {item.participant for item in considered} | {item.participant for item in excluded}
+        roles: dict[Role, None] = {}
+        for item in considered:
+            owed = item.verdict.obligations if item.permitted and item.verdict is not None else ()
+            for one in owed:
+                whose = one.parameters.get("whose", "recipient") if one.obligation == COPY else ""
+                if whose in ("recipient", "both"):
+                    roles[role_of(item.participant)] = None
+                if whose in ("sender", "both"):
+                    roles[party.role] = None
+        wanted = [point for role in roles if (point := self.network.focal_point(role)) is not None]
+        points = _others(wanted, self.sender, but=there)
+        return considered + self._each(draft, party, points, Via.FOCAL_POINT)
 
     def _each(self, draft: Draft, party: Party, who: Collection[ParticipantId], via: Via) -> list[Considered]:
         return [self._consider(draft, party, one, via) for one in who]
@@ -150,9 +194,17 @@ class Chooser:
         return considered
 
     def _with_clock(
-        self, draft: Draft, party: Party, considered: list[Considered], excluded: tuple[LeftOut, ...]
+        self,
+        draft: Draft,
+        party: Party,
+        considered: list[Considered],
+        excluded: tuple[LeftOut, ...],
+        holders: Collection[ParticipantId] = (),
     ) -> list[Considered]:
-        """Add each recipient State's focal point where the notice has a clock, so that escalation can open it."""
+        """Add each recipient State's focal point where the notice has a clock, so that escalation can open it.
+
+        Those who stand in for it get it too where they may; `holders` have it already.
+        """
         label = draft.label
         if label is None or (label.reply_due is None and label.urgency not in self.network.rules.clocks):
             return considered
@@ -161,7 +213,14 @@ class Chooser:
         lacking: set[str] = set()
         for role in sorted({party.role, *(role_of(item.participant) for item in considered if item.permitted)}):
             point = self.network.focal_point(role)
-            if point is None or point == self.sender or (point in there and there[point].permitted):
+            for deputy in self.network.deputies(role, self.moment.time):
+                if deputy not in there and deputy not in gone and deputy != self.sender and deputy not in holders:
+                    added = self._consider(draft, party, deputy, Via.DEPUTY)
+                    there[deputy] = added
+                    considered = [*considered, added]
+            if point is None or point == self.sender or point in holders:
+                continue
+            if point in there and there[point].permitted:
                 continue
             added = self._consider(draft, party, point, Via.FOCAL_POINT)
             if point in gone or not added.permitted:
@@ -198,8 +257,10 @@ class Chooser:
             trouble = _trouble("no-recipients", "Nobody who is concerned may have it.", denied)
         if trouble is not None or own is None:
             return Choice((), addressed, tuple(considered), publish, trouble)
-        keys = [self.network.sealing_key(item.participant, self.moment) for item in permitted]
-        return Choice((own, *(key for key in keys if key is not None)), addressed, tuple(considered), publish, None)
+        found = [self.network.sealing_key(item.participant, self.moment) for item in permitted]
+        keys = tuple(key for key in found if key is not None)
+        # A grant has no stanza of the sender's: it has the notice's.
+        return Choice(keys if draft.act == "grant" else (own, *keys), addressed, tuple(considered), publish, None)
 
     def _decide(self, draft: Draft, sender: Party, recipient: Party | None) -> Verdict:
         # What is remembered is found by exactly the facts that the decision reads.

@@ -71,6 +71,7 @@ FormTopic = Annotated[Topic, StringConstraints(max_length=130), AfterValidator(_
 FormPattern = Annotated[Pattern, StringConstraints(max_length=130), AfterValidator(_pattern)]
 FormNoticeId = Annotated[NoticeId, _SHORT, AfterValidator(_notice_id)]
 FormTime = Annotated[Time, _SHORT, AfterValidator(_time)]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
 def _any_object(_source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -137,7 +138,102 @@ class RecallRequest(BaseModel):
     model_config = _FORM
 
     reason: FormCode = Code("withdrawn")
-    text: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None
+    text: LongText | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
+class ClockRequest(BaseModel):
+    """What is said with a time within which an answer is due: by an urgency's clock, or at a time of its own."""
+
+    model_config = _FORM
+
+    text: LongText | None = None
+    urgency: FormCode | None = None
+    reply_due: FormTime | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
+class AskAccessRequest(ClockRequest):
+    """Whose notice it is that one asks for: its sender, its topic, and its thread where it did not begin one."""
+
+    sender: FormParticipant
+    topic: FormTopic
+    thread: FormNoticeId | None = None
+
+
+class AskUseRequest(ClockRequest):
+    """For which use, a code of the list `uses`; `for` are those to whom it is to be passed on."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", populate_by_name=True)
+
+    use: FormCode
+    for_: Annotated[tuple[FormParticipant, ...], Field(alias="for", max_length=100)] = ()
+
+
+class AnswerRequest(BaseModel):
+    """A sentence beside an answer."""
+
+    model_config = _FORM
+
+    text: LongText | None = None
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
+class PermitRequest(AnswerRequest):
+    """Until when a use is permitted; without it for as long as the notice is there."""
+
+    until: FormTime | None = None
+
+
+class ConsentRequest(PermitRequest):
+    """Until when one consents."""
+
+
+class RefuseRequest(AnswerRequest):
+    """Why not: a code."""
+
+    reason: FormCode = Code("not-permitted")
+
+
+class DeleteRequest(AnswerRequest):
+    """Why a text is deleted here: a code."""
+
+    reason: FormCode = Code("deleted")
+
+
+class GrantRequest(BaseModel):
+    """Who is to be able to read a notice; in answer to a question nobody need be named."""
+
+    model_config = _FORM
+
+    to: Annotated[tuple[FormParticipant, ...], Field(max_length=100)] = ()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a request's body; raise `MalformedError`, `TooLargeError`, or `FormError` with a pointer."""
+        return read(cls, data)
+
+
+class DelegationRequest(BaseModel):
+    """Who stands in for the focal point, from when until when."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", populate_by_name=True)
+
+    to: FormParticipant
+    from_: Annotated[FormTime, Field(alias="from")]
+    until: FormTime
 
     @classmethod
     def parse(cls, data: bytes) -> Self:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.gateway.draft import Draft
+from adapters.gateway.granting import GONE, NotGrantableError, Original
 from adapters.gateway.network import Network
 from adapters.gateway.outbox import Addressed, Entry, Parts, Sealing
 from adapters.gateway.recipients import Choice, Chooser
 from adapters.gateway.status import Addressee, Trouble, Via
 from keys.batch import Signed, Unsigned, sign_batch
-from keys.envelope import open_act, seal_notice
+from keys.envelope import grant_notice, open_act, seal_notice
 from keys.sign import SigningKeys
 from schemas import ids
 from schemas.encoding import Time, b64encode, from_seconds
@@ -23,7 +24,10 @@ from schemas.limits import LIMITS
 from schemas.statement import Statement
 
 Holders = Mapping[int, tuple[ParticipantId, ...]]
-"""By an entry's `seq`: who has what it corrects or recalls."""
+"""By an entry's `seq`: who has what it corrects, recalls or grants."""
+
+Originals = Mapping[int, Original]
+"""By a grant's `seq`: the notice that it grants, as the log has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,11 @@ class Sealer:
     signing: SigningKeys
     now_ms: int
 
-    def seal(self, entries: Sequence[Entry], holders: Holders) -> Sealed:
-        """Seal entries that are kept, in their order, at most 1,024; those that cannot be come back with the reason."""
+    def seal(self, entries: Sequence[Entry], holders: Holders, originals: Originals | None = None) -> Sealed:
+        """Seal entries that are kept, in their order, at most 1,024; those that cannot be come back with the reason.
+
+        `originals` are the notices that grants among them grant, by the entry's `seq`; a grant without one cannot be sealed.
+        """
         now = from_seconds(self.now_ms // 1000)
         chooser = Chooser(self.network, self.participant, self.network.moment(self.now_ms), now)
         ready: list[tuple[Entry, Choice, Unsigned]] = []
@@ -65,7 +72,7 @@ class Sealer:
                 trouble = Trouble.of(Error("`expires_at` passed before it could be sent.", problem="expired"))
                 returned.append(Returned(entry.seq, trouble, entry.addressed, expired=True))
                 continue
-            outcome = self._one(entry, chooser, holders.get(entry.seq, ()), now)
+            outcome = self._one(entry, chooser, holders.get(entry.seq, ()), now, (originals or {}).get(entry.seq))
             if isinstance(outcome, Returned):
                 returned.append(outcome)
             else:
@@ -81,7 +88,12 @@ class Sealer:
         return Sealed(sealings, tuple(returned))
 
     def _one(
-        self, entry: Entry, chooser: Chooser, holders: tuple[ParticipantId, ...], now: Time
+        self,
+        entry: Entry,
+        chooser: Chooser,
+        holders: tuple[ParticipantId, ...],
+        now: Time,
+        original: Original | None,
     ) -> tuple[Choice, Unsigned] | Returned:
         statement = self._statement(entry, now)
         if entry.draft.notice is None:
@@ -89,7 +101,12 @@ class Sealer:
         choice = chooser.choose(entry.draft, holders, entry.addressed.left_out)
         if choice.trouble is not None:
             return Returned(entry.seq, choice.trouble, choice.addressed)
-        unsigned = seal_notice(statement, entry.draft.notice, choice.keys)
+        if entry.draft.act == "grant":
+            if original is None:
+                return Returned(entry.seq, Trouble.of(NotGrantableError(GONE)), choice.addressed)
+            unsigned = grant_notice(statement, original.sealed, original.content_key, choice.keys)
+        else:
+            unsigned = seal_notice(statement, entry.draft.notice, choice.keys)
         if _size(unsigned) > LIMITS.body:
             error = Error(f"Sealed to {len(choice.keys)} it has more than {LIMITS.body} bytes.", problem="too-large")
             return Returned(entry.seq, Trouble.of(error), choice.addressed)
@@ -130,7 +147,7 @@ def _size(unsigned: Unsigned) -> int:
 def _sealing(entry: Entry, choice: Choice, unsigned: Unsigned, signed: Signed) -> Sealing:
     sender = Addressee(signed.statement.sender, Via.SENDER)
     addressed = choice.addressed
-    if entry.draft.notice is not None:
+    if entry.draft.notice is not None and entry.draft.act != "grant":
         addressed = Addressed((sender, *addressed.sealed), addressed.left_out)
     parts = Parts(signed.statement.notice_id, signed.statement_bytes, signed.proof_bytes, unsigned.sealed_bytes)
     return Sealing(entry.seq, parts, addressed)

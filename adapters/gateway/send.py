@@ -30,11 +30,12 @@ from adapters.client.receipts import VerifiedReceipt, check_receipt, check_refus
 from adapters.gateway import outbox
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.follow import Follower
+from adapters.gateway.granting import NotGrantableError, Original, original
 from adapters.gateway.identity import Identity
 from adapters.gateway.outbox import Addressed, Entry, Publication, Sealing
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.pace import Pace
-from adapters.gateway.sealing import Holders, Sealed, Sealer
+from adapters.gateway.sealing import Holders, Originals, Sealed, Sealer
 from adapters.gateway.state import STOPPING
 from adapters.gateway.status import Denial, LeftOut, State, Trouble, Via
 from adapters.gateway.store import Store, Transaction, Work
@@ -116,6 +117,7 @@ class Sender:
     ) -> None:
         self._identity = identity
         self._participant = identity.participant
+        self._sign = identity.signer(origin, now_ms)
         self._origin = origin
         self._store = store
         self._client = client
@@ -190,17 +192,45 @@ class Sender:
     async def _sealed_once_enrolled(self, kept: Sequence[Entry]) -> Sealed:
         """Seal entries; wait where it is this participant that cannot seal yet, for no drafter can help that."""
         holders = await self._store.read(lambda tx: _holders(tx, self._participant, kept))
+        originals = await self._originals(kept)
         while True:
             sealer = Sealer(
                 await self._follower.wait(), self._origin, self._participant, self._identity.signing, self._now_ms()
             )
-            sealed = await self._in_thread(partial(sealer.seal, kept, holders))
+            sealed = await self._in_thread(partial(sealer.seal, kept, holders, originals))
             own = next((item.trouble for item in sealed.returned if item.trouble.code == "enrolment"), None)
             if own is None:
                 await self._alarms.end("cannot-seal")
                 return sealed
             await self._alarms.start("cannot-seal", own.detail)
             await asyncio.sleep(self._backoff.after(1))
+
+    async def _originals(self, kept: Sequence[Entry]) -> Originals:
+        """Fetch what grants among some entries grant; one that is gone is left out."""
+        found: dict[int, Original] = {}
+        for entry in kept:
+            about = None
+            if entry.draft.act == "grant" and entry.draft.ref is not None:
+                about = await self._store.read(
+                    partial(outbox.own, participant=self._participant, notice_id=entry.draft.ref)
+                )
+            while about is not None:
+                try:
+                    found[entry.seq] = await original(about, self._client, self._follower, self._identity, self._sign)
+                except NotGrantableError:
+                    pass  # it is given back, with the reason
+                except BrokerAwayError as error:
+                    await self._not_publishing(error)
+                    continue
+                except RefusedError as error:
+                    await self._alarms.start("not-accepted", f"The broker does not know this gateway: {error.detail}")
+                    await asyncio.sleep(self._backoff.after(5))
+                    continue
+                except Error as error:
+                    await self._odd(error)
+                    continue
+                break
+        return found
 
     # Publishing, in order
 
@@ -343,7 +373,7 @@ class Sender:
             async with asyncio.timeout(seconds):
                 await self._alarms.without(AWAY)
 
-    async def _odd(self, error: AnswerError) -> None:
+    async def _odd(self, error: Error) -> None:
         """Deal with an answer that counts for nothing: the same bytes go out again, and somebody must look at it."""
         await self._alarms.start("odd-answer", error.detail)
         await asyncio.sleep(self._backoff.after(self._backoff.most / 2))
@@ -424,7 +454,7 @@ class Sender:
         left_out, demanded = [], []
         for item in entry.addressed.sealed:
             why = denied.get(item.participant)
-            if why is not None and item.via in (Via.SUBSCRIPTION, Via.FOCAL_POINT):
+            if why is not None and item.via in (Via.SUBSCRIPTION, Via.FOCAL_POINT, Via.DEPUTY):
                 left_out.append(LeftOut(item.participant, item.via, trouble.detail, why))
             elif why is not None:
                 demanded.append(LeftOut(item.participant, item.via, trouble.detail, why))
@@ -531,13 +561,16 @@ def _demand_same(signed: Refusal, problem: str, denials: Sequence[Denial]) -> No
 
 
 def _holders(tx: Transaction, participant: ParticipantId, entries: Sequence[Entry]) -> Holders:
-    """Return who has the own notices that entries correct or recall."""
+    """Return who has the own notices that entries correct, recall or grant."""
     holders = {}
     for entry in entries:
-        if entry.draft.act in ("correct", "recall") and entry.draft.ref is not None:
+        act = entry.draft.act
+        if act in ("correct", "recall", "grant") and entry.draft.ref is not None:
             about = outbox.own(tx, participant, entry.draft.ref)
             if about is not None:
-                holders[entry.seq] = tuple(item.participant for item in about.addressed.sealed)
+                there = tuple(item.participant for item in about.addressed.sealed)
+                ahead = () if act == "grant" else outbox.being_granted(tx, about.id)
+                holders[entry.seq] = tuple(dict.fromkeys((*there, *ahead)))
     return holders
 
 

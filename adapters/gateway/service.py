@@ -6,7 +6,6 @@ becomes of it, `status` tells. It works with the broker away, from what it knew 
 
 import asyncio
 import contextlib
-import hashlib
 import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,17 +18,18 @@ import structlog
 from adapters.client.answers import Held
 from adapters.client.broker import BrokerClient
 from adapters.client.errors import BrokerAwayError
-from adapters.gateway import doctor, drafting, enrol, imports, inbox, outbox, recall, subscribing
+from adapters.gateway import doctor, drafting, duties, enrol, imports, inbox, outbox, recall, subscribing
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.arrivals import Arrivals, InboxWatch
+from adapters.gateway.dealing import Dealings
 from adapters.gateway.draft import Draft
 from adapters.gateway.folder import Enrolled, Folder
 from adapters.gateway.follow import Follower, Ours
 from adapters.gateway.identity import Identity, cells, load_all
+from adapters.gateway.keeping import Keeper
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.network import Network
 from adapters.gateway.options import GatewayOptions, Stats
-from adapters.gateway.outbox import Key
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.receive import Acknowledger, Receiver
 from adapters.gateway.recipients import Choice, Chooser
@@ -89,6 +89,13 @@ class Gateway:
         self._fetching: set[Future[bytes | None]] = set()
         self._client: BrokerClient | None = None
         self._follower: Follower | None = None
+        self.dealings = Dealings(
+            store=store,
+            keep=self._keep,
+            defaults=self.defaults,
+            network=lambda: self.network,
+            now_ms=options.now_ms,
+        )
 
     @classmethod
     def open(cls, options: GatewayOptions, passphrase: bytes) -> "Gateway":
@@ -111,6 +118,17 @@ class Gateway:
         self._loops.run("follow", self._follow)
         for who, one in self._identities.items():
             self._start_participant(who, one, client, follower)
+        keeper = Keeper(
+            store=self.store,
+            alarms=self._alarms,
+            follower=follower,
+            defaults=self.defaults,
+            participants=self.participants,
+            now_ms=self._now_ms,
+            seconds=self.options.duty_seconds,
+            wake=self._wake,
+        )
+        self._loops.run("duties", keeper.run)
 
     def _attach(self, client: BrokerClient | None = None) -> tuple[BrokerClient, Follower]:
         """Make what speaks to the broker, without beginning anything."""
@@ -243,15 +261,16 @@ class Gateway:
         """
         at = self._now_ms()
         draft = drafting.issue(request, participant, self.defaults(participant), at=at)
-        key = _key(idempotency_key, request, "issue")
+        key = outbox.key_of(idempotency_key, request, "issue")
         name = ids.new_notice_id(at)
 
         def work(tx: Transaction) -> Kept:
-            complete = draft
-            if draft.ref is not None:
-                ref, thread = drafting.in_thread(tx, participant, draft.ref)
-                complete = replace(draft, ref=ref, thread=thread)
-            return outbox.accept(tx, participant, [(name, complete)], at=at, key=key)[0]
+            complete, answered = drafting.in_thread(tx, participant, draft, at=at)
+            ref = None if answered is None else answered.notice_id
+            if answered is not None and any(duty.code == duties.REPLY for duty in answered.duties):
+                # The focal point, which has what is answered, is to know that its State has.
+                complete = replace(complete, beside=self.dealings.colleagues(participant))
+            return outbox.accept(tx, participant, [(name, complete)], at=at, key=key, ref=ref, answers=ref)[0]
 
         return await self._keep(participant, work)
 
@@ -288,8 +307,7 @@ class Gateway:
         """
         at = self._now_ms()
         draft = drafting.issue(request, participant, self.defaults(participant), at=at)
-        if draft.ref is not None:
-            await self.store.read(partial(drafting.in_thread, participant=participant, ref=draft.ref))
+        draft, _ = await self.store.read(partial(drafting.in_thread, participant=participant, draft=draft, at=at))
         network = self._known()
         chooser = Chooser(network, participant, network.moment(at), from_seconds(at // 1000))
         choice = chooser.choose(draft)
@@ -323,7 +341,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a recall of an own published notice and its corrections; raise `NotRecallableError`."""
-        key = _key(idempotency_key, request, f"recall {notice_id}")
+        key = outbox.key_of(idempotency_key, request, f"recall {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -344,7 +362,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a correction of an own published notice; raise `FormError`, `NotRecallableError`."""
-        key = _key(idempotency_key, request, f"correct {notice_id}")
+        key = outbox.key_of(idempotency_key, request, f"correct {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -569,9 +587,3 @@ async def examine(options: GatewayOptions, passphrase: bytes) -> tuple[Check, ..
         return await gateway.look()
     finally:
         await gateway.stop()
-
-
-def _key(text: str | None, request: NoticeRequest | CorrectionRequest | RecallRequest, what: str) -> Key | None:
-    if text is None:
-        return None
-    return Key(text, hashlib.sha256(f"{what}\n{request.model_dump_json()}".encode()).digest())

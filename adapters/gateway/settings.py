@@ -145,6 +145,7 @@ class Settings(BaseModel):
     acknowledge_seconds: Seconds = Field(
         default=10, description="least time between two acknowledgements to one sender"
     )
+    duty_seconds: Seconds = Field(default=5, description="how often it is looked for what is due")
     shutdown_seconds: Annotated[int, Field(ge=1, le=300)] = Field(
         default=15, description="how long requests under way may take when the service is told to stop"
     )
@@ -164,6 +165,7 @@ class Settings(BaseModel):
             defaults={ParticipantId(who): one.labels() for who, one in self.defaults.items()},
             poll_seconds=self.poll_seconds,
             acknowledge_seconds=self.acknowledge_seconds,
+            duty_seconds=self.duty_seconds,
             practice_notice=self.practice_notice,
         )
 

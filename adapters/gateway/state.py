@@ -13,6 +13,7 @@ from adapters.gateway.store import Transaction
 from keys.log.merkle import HASH_SIZE, Frontier
 from schemas.encoding import Time, from_seconds
 from schemas.ids import Kid, LedgerIndex, ParticipantId, Pattern
+from schemas.statement import DelegationBody
 
 STOPPING: Final = frozenset({"fork", "rollback", "open-statement-withheld", "wrong-log", "reads-refused"})
 """Alarms during which nothing is sent: the log is not what it must be, and what is sent now might be lost in a lie.
@@ -25,6 +26,15 @@ STICKY: Final = frozenset({"fork", "rollback"})
 """Alarms that only a person ends: what was seen stays proved, whatever the log shows next."""
 
 Subscriptions = Mapping[ParticipantId, Mapping[Pattern, LedgerIndex]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    """Who has somebody stand in for it, whom and from when until when, and the leaf that says so."""
+
+    by: ParticipantId
+    body: DelegationBody
+    index: LedgerIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ class LogState:
     boundary: Time | None = None
     revoked: Mapping[Kid, LedgerIndex] = field(default_factory=dict)
     subscriptions: Subscriptions = field(default_factory=dict)
+    delegations: tuple[Delegation, ...] = ()
 
 
 def read_log(tx: Transaction) -> LogState:
@@ -57,13 +68,28 @@ def read_log(tx: Transaction) -> LogState:
     for who, pattern, index in tx.connection.execute("SELECT participant, pattern, ledger_index FROM subscription"):
         subscriptions.setdefault(ParticipantId(who), {})[Pattern(pattern)] = LedgerIndex(index)
     revoked = {Kid(kid): LedgerIndex(at) for kid, at in tx.connection.execute("SELECT kid, ledger_index FROM revoked")}
+    rows = tx.connection.execute(
+        "SELECT sender, delegate, since, until, ledger_index FROM delegation ORDER BY ledger_index"
+    )
+    delegations = tuple(
+        Delegation(ParticipantId(by), DelegationBody(ParticipantId(to), Time(since), Time(until)), LedgerIndex(index))
+        for by, to, since, until, index in rows
+    )
     return LogState(
-        Frontier(size, hashes), note, directory, directory_index, snapshot, boundary, revoked, subscriptions
+        Frontier(size, hashes),
+        note,
+        directory,
+        directory_index,
+        snapshot,
+        boundary,
+        revoked,
+        subscriptions,
+        delegations,
     )
 
 
 def write_log(tx: Transaction, state: LogState, *, changed: bool) -> None:
-    """Replace what is known of the log; `changed` says whether revocations or subscriptions are others than before."""
+    """Replace what is known of the log; `changed` says whether what open acts have said is other than before."""
     tx.connection.execute(
         "INSERT OR REPLACE INTO log (one, size, frontier, note, directory, directory_index, snapshot, boundary)"
         " VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
@@ -84,6 +110,11 @@ def write_log(tx: Transaction, state: LogState, *, changed: bool) -> None:
         tx.connection.executemany(
             "INSERT INTO subscription (participant, pattern, ledger_index) VALUES (?, ?, ?)",
             [(who, pattern, at) for who, patterns in state.subscriptions.items() for pattern, at in patterns.items()],
+        )
+        tx.connection.execute("DELETE FROM delegation")
+        tx.connection.executemany(
+            "INSERT INTO delegation (sender, delegate, since, until, ledger_index) VALUES (?, ?, ?, ?, ?)",
+            [(one.by, one.body.to, one.body.from_, one.body.until, one.index) for one in state.delegations],
         )
 
 

@@ -31,6 +31,8 @@ class State(StrEnum):
 
 
 WAITING = (State.KEPT, State.SEALED)
+ANSWERS = frozenset({"issue", "consent", "permit", "refuse", "withdraw"})
+"""Acts by which a notice is answered."""
 
 
 class Via(StrEnum):
@@ -40,8 +42,10 @@ class Via(StrEnum):
     NAMED = "named"
     SUBSCRIPTION = "subscription"
     FOCAL_POINT = "focal-point"  # of a recipient's State, for a notice with a clock
+    DEPUTY = "deputy"  # of a focal point, likewise
     HOLDER = "holder"  # has the notice that is corrected or recalled
     ASKED = "asked"  # only asked about: would not get it
+    GRANT = "grant"  # was granted the notice after it was published
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,57 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was said about a notice: asked, granted, permitted, refused, consented, certified, corrected, recalled.
+
+    `ref` is what it answers or is about; `said` what it says beside its text: `use`, `reason`, `until`, `deleted_at`, `for`.
+    `state` is the outbox's where it is one's own, else that of the inbox.
+    """
+
+    notice_id: NoticeId
+    act: str
+    participant: ParticipantId
+    at: Time
+    ref: NoticeId | None
+    state: str
+    own: bool
+    to: tuple[ParticipantId, ...]
+    said: Mapping[str, Json] = field(hash=False)
+    text: str | None
+
+
+class DutyState(StrEnum):
+    """How an obligation stands."""
+
+    STANDING = "standing"  # as long as the notice is there
+    PERMITTED = "permitted"  # the originator has permitted what it forbids
+    OPEN = "open"  # something is to be done
+    OVERDUE = "overdue"
+    MET = "met"
+    WITH_SENDER = "with-sender"  # the sender's gateway does it when it seals
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """An obligation of a received notice, or the answer that it waits for; `why` is the condition that asks for it.
+
+    `due` is when it must be done; at `escalates` the State's focal point answers for it, at `deputy_at` the deputy.
+    """
+
+    participant: ParticipantId
+    notice_id: NoticeId
+    code: Code
+    state: DutyState
+    due: Time | None
+    escalates: Time | None
+    deputy_at: Time | None
+    met_at: Time | None
+    met_by: NoticeId | None
+    permitted_until: Time | None
+    why: Mapping[str, Json] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeStatus:
     """What became of a statement that was accepted from a caller. `aliases` are ids that it was sealed under before."""
 
@@ -201,6 +256,15 @@ class NoticeStatus:
     refusal: str | None
     corrected_by: NoticeId | None
     recalled_by: NoticeId | None
+    history: tuple[Event, ...] = ()
+    reply_due: Time | None = None
+    """When answers to it are due, by its label and the time of its leaf; None before it is published."""
+
+    @property
+    def answered_by(self) -> tuple[ParticipantId, ...]:
+        """Return who has answered it, in the order of their answers."""
+        said = (one.participant for one in self.history if not one.own and one.act in ANSWERS)
+        return tuple(dict.fromkeys(said))
 
     @property
     def kind(self) -> Code | None:
@@ -262,6 +326,7 @@ class InboxState(StrEnum):
     UNVERIFIED = "unverified"  # not what its statement says: kept as evidence, nothing of it may be used
     CORRECTED = "corrected"
     RECALLED = "recalled"
+    DELETED = "deleted"  # its text was deleted here, by its date or by a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +355,11 @@ class InboxItem:
     recalled_by: NoticeId | None
     acknowledged_at: Time | None
     acknowledgement: NoticeId | None
+    granted_by: NoticeId | None = None
+    deleted_at: Time | None = None
+    certificate: NoticeId | None = None
+    duties: tuple[Duty, ...] = ()
+    history: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

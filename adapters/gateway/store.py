@@ -22,7 +22,10 @@ from typing import Any, Final, Generic, TypeVar
 from keys.custody.cells import Cells
 from schemas.errors import Error
 
-VERSION: Final = 1
+VERSION: Final = 2
+SCRIPTS: Final = ("store.sql", "store-2.sql")
+"""What makes each version of the one before it, the first from nothing."""
+
 APPLICATION: Final = 0x56474154  # "VGAT"
 MOST_IN_ONE_COMMIT: Final = 512
 PROBE: Final = 1 << 16
@@ -268,7 +271,7 @@ def _tuned(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in a new file; refuse one that is not ours or newer than this version, before it is changed."""
+    """Make the tables in a new file, or those that an older version lacks; refuse what is not ours or newer, unchanged."""
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -279,10 +282,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version == VERSION and application == APPLICATION:
         _tuned(connection)
         return
-    if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None:
+    empty = connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is None
+    if not empty and (application != APPLICATION or version < 1):
         raise Error(f"{path.name} is not a gateway's store.", problem="configuration")
     _tuned(connection)
-    script = resources.files("adapters.gateway").joinpath("store.sql").read_text("utf-8")
+    folder = resources.files("adapters.gateway")
+    script = "\n".join(folder.joinpath(name).read_text("utf-8") for name in SCRIPTS[0 if empty else version :])
     connection.executescript(
         f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id={APPLICATION};\nPRAGMA user_version={VERSION};\nCOMMIT;"
     )

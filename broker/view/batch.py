@@ -13,7 +13,7 @@ from keys.digests import statement_digest
 from schemas.event import Day, Erasure, Event
 from schemas.ids import Kid, NoticeId, role_of
 from schemas.record import Record
-from schemas.statement import RevocationBody, Statement, SubscriptionBody
+from schemas.statement import DelegationBody, RevocationBody, Statement, SubscriptionBody
 
 Sql = str | int | bytes | None
 
@@ -104,6 +104,11 @@ class Batch:
             case RevocationBody(_, revoked):
                 insert = "INSERT OR IGNORE INTO revoked (kid, idx) VALUES (?, ?)"  # the first one counts
                 self._effects += [(insert, (kid, index)) for kid in revoked]
+            case DelegationBody(to, since, until):
+                insert = (
+                    "INSERT OR REPLACE INTO delegations (sender, delegate, since, until, idx) VALUES (?, ?, ?, ?, ?)"
+                )
+                self._effects.append((insert, (statement.sender, to, since, until, index)))
             case _:
                 pass
 

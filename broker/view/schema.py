@@ -2,7 +2,7 @@
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 APPLICATION_ID: Final = 0x56414C56  # "VALV"
 
 NO_BODY: Final = 0
@@ -29,6 +29,9 @@ TABLES: Final = (
     "CREATE TABLE stanzas (kid INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (kid, idx)) WITHOUT ROWID",
     """CREATE TABLE subscriptions (participant TEXT NOT NULL, pattern TEXT NOT NULL, idx INTEGER NOT NULL,
         PRIMARY KEY (participant, pattern)) WITHOUT ROWID""",
+    # The newest word of a focal point on a participant and a beginning counts.
+    """CREATE TABLE delegations (sender TEXT NOT NULL, delegate TEXT NOT NULL, since TEXT NOT NULL, until TEXT NOT NULL,
+        idx INTEGER NOT NULL, PRIMARY KEY (sender, delegate, since)) WITHOUT ROWID""",
     "CREATE TABLE revoked (kid TEXT PRIMARY KEY, idx INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE events (type INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (type, idx)) WITHOUT ROWID",
     """CREATE TABLE erasures (notice_id BLOB PRIMARY KEY, idx INTEGER NOT NULL, reason TEXT NOT NULL,

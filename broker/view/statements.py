@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from broker.ledger.port import LedgerReader
+from broker.trust import Delegation
 from broker.view.query import Query
 from broker.view.schema import BODY, ERASED, pack_id, unpack_id
 from keys.digests import statement_digest
@@ -18,6 +19,7 @@ from schemas.event import Event
 from schemas.ids import Kid, LedgerIndex, NoticeId, ParticipantId, Pattern, Role, Topic
 from schemas.leaf import LeafType
 from schemas.record import Record
+from schemas.statement import DelegationBody, Statement
 
 ROW: Final = "idx, notice_id, sender, act, ref, thread, topic, expires_at, body_digest, state"
 
@@ -59,12 +61,14 @@ class AuditRow:
 class Statements(Query):
     """Queries on one connection, for the thread that has it. All raise `LedgerUnavailableError`.
 
-    Ownership: `_revoked` is a memo of that thread's.
+    Ownership: `_revoked`, `_delegations` and `_delegated` are memos of that thread's.
     """
 
     def __init__(self, db: sqlite3.Connection, ledger: LedgerReader | None) -> None:
         super().__init__(db, ledger)
         self._revoked: Mapping[Kid, LedgerIndex] = MappingProxyType({})
+        self._delegations: tuple[Delegation, ...] = ()
+        self._delegated = -1
 
     def known(self, digest: bytes) -> tuple[LedgerIndex, Record] | None:
         """Return the leaf's index and the record of a statement, by the SHA-256 of its bytes."""
@@ -138,6 +142,21 @@ class Statements(Query):
         """Return all subscriptions in force, sorted by participant and pattern."""
         rows = self._all("SELECT participant, pattern, idx FROM subscriptions ORDER BY participant, pattern")
         return [Subscription(*row) for row in rows]
+
+    def statement(self, notice_id: NoticeId) -> Statement | None:
+        """Return the whole statement with a notice id."""
+        row = self.by_notice(notice_id)
+        return None if row is None else Statement.parse(self.record(row.index).document)
+
+    def delegations(self) -> tuple[Delegation, ...]:
+        """Return who stands in for whom and when, past ones too, by sender, delegate and beginning."""
+        # Delegations only come and are replaced, so the newest leaf tells whether they are the same ones.
+        (newest,) = self._all("SELECT coalesce(max(idx), -1) FROM delegations")[0]
+        if newest != self._delegated:
+            rows = self._all("SELECT sender, delegate, since, until FROM delegations ORDER BY sender, delegate, since")
+            self._delegations = tuple(Delegation(sender, DelegationBody(*body)) for sender, *body in rows)
+            self._delegated = newest
+        return self._delegations
 
     def revoked(self) -> Mapping[Kid, LedgerIndex]:
         """Return the revoked key ids, each with the index of the first statement that revoked it."""

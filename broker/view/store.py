@@ -171,6 +171,7 @@ class View(Statements, Feed, Log):
         for memo in (self._low, self._high, self._roots):
             memo.clear()
         self._revoked = {}
+        self._delegations, self._delegated = (), -1
         self._load(self.state.origin)
 
     def apply(

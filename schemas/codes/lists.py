@@ -61,6 +61,7 @@ LISTS: Final = (
     "trends",
     "units",
     "urgency",
+    "uses",
 )
 """Every list that Valise knows; each is a file `<name>.json` of this package."""
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 from keys.directory import edit
 from keys.envelope import open_act
+from schemas.encoding import from_seconds
 from schemas.ids import ParticipantId
-from schemas.statement import RevocationBody, SubscriptionBody
+from schemas.statement import DelegationBody, RevocationBody, SubscriptionBody
 from tests.api.spoiling import b64, compact
+from tests.granting import unsigned_grant
 from tests.world import LABEL, World, denying
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
@@ -15,7 +17,12 @@ LOSER, UPLOADING = "ge/police", "mn"
 """Who revokes its keys, and the State whose files change: nobody else needs them."""
 
 MEMBERS = (SENDER, POINT, READER, OTHER, "audit/court", LOSER, "mn/focal-point")
-SERVED = ("issue", "correct", "recall", "acknowledge", "subscribe", "unsubscribe", "revoke_key")
+SERVED = (
+    *("issue", "correct", "acknowledge", "subscribe", "unsubscribe", "revoke_key"),
+    *("ask_access", "ask_use", "permit", "refuse", "certify", "consent", "withdraw", "delegate", "grant", "recall"),
+)
+"""In an order in which each can be published after those before it."""
+
 JSON = {"Content-Type": "application/json"}
 LINES = {"Content-Type": "application/x-ndjson"}
 DENY = denying()
@@ -27,7 +34,18 @@ def unsigned(world: World, act: str, first):
         return world.sealed(world.statement(SENDER), [READER])
     if act in ("correct", "recall"):
         about = {"ref": first.statement.notice_id, "thread": first.statement.thread}
-        return world.sealed(world.statement(SENDER, act, **about), [READER])
+        # The one who is granted it has it as well.
+        return world.sealed(world.statement(SENDER, act, **about), [READER, POINT])
+    about = {"ref": first.statement.notice_id, "thread": first.statement.thread} if first is not None else {}
+    if act == "ask_access":
+        return world.sealed(world.statement(LOSER, act, **about), [SENDER], {"kind": act})
+    if act in ("ask_use", "permit", "refuse", "certify", "consent", "withdraw"):
+        return world.sealed(world.statement(READER, act, **about), [SENDER], {"kind": act, "reason": "example"})
+    if act == "grant":
+        return unsigned_grant(world, first, [POINT])
+    if act == "delegate":
+        until = from_seconds(world.now + 3600)
+        return open_act(world.statement(POINT, act, body=DelegationBody(SENDER, from_seconds(world.now), until)))
     if act == "acknowledge":
         told = {"notice_id": first.statement.notice_id, "statement_digest": b64(bytes(32))}
         return world.sealed(world.statement(READER, act), [SENDER], {"notices": [told]})

@@ -12,13 +12,17 @@ from hypothesis import strategies as st
 
 from schemas.notice import KINDS, examples
 from tests.api.conformance import CHECKS, EXAMPLES, GATEWAY, SEED, loaded
-from tests.api.genuine_gateway import MEMBERS, PEOPLE, READER, SENDER, TABLE, Life
+from tests.api.genuine_gateway import MEMBERS, PEOPLE, READER, SENDER, TABLE, Life, asker
 from tests.api.live import BASE, Bearer, live_gateway
 from tests.api.spoiling import compact, spoiled
 from tests.world import make_world
 
 SCHEMA = loaded(GATEWAY)
-BODIES = ("sendNotice", "previewNotice", "correctNotice", "recallNotice", "acknowledgeNotices", "setSubscriptions")
+BODIES = (
+    *("sendNotice", "previewNotice", "correctNotice", "recallNotice", "acknowledgeNotices", "setSubscriptions"),
+    *("askAccess", "askUse", "grantNotice", "grantAsked", "permitUse", "refuseAsked", "consentTo", "withdrawConsent"),
+    *("deleteText", "delegate"),
+)
 often = settings(max_examples=EXAMPLES, database=None, print_blob=False)
 
 
@@ -89,9 +93,9 @@ def test_the_examples_of_the_document_are_taken(send, life):
 
 def test_the_genuine_bodies_are_taken(send, life):
     assert set(life.bodies) == set(BODIES)
-    for method, target, body in life.bodies.values():
+    for name, (method, target, body) in life.bodies.items():
         route, parameters = _route(target)
-        assert send(method, route, READER if "inbox" in target else SENDER, body=compact(body), **parameters)[0] < 300
+        assert send(method, route, asker(name, target), body=compact(body), **parameters)[0] < 300
 
 
 def _route(target):

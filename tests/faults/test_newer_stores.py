@@ -31,7 +31,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def newer_database(path: Path) -> None:
     db = sqlite3.connect(path)
     with contextlib.closing(db):
-        db.execute("PRAGMA user_version=2")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute(f"PRAGMA user_version={version + 1}")
 
 
 def newer_json(path: Path) -> None:

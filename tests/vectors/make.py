@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE.parents[1]))
 from tests.vectors import workshop as w  # noqa: E402 - the path comes first
 from tests.vectors.vectors_of_deliveries import deliveries  # noqa: E402 - the path comes first
 from tests.vectors.vectors_of_form import bad_bytes, bad_form, good  # noqa: E402 - the path comes first
+from tests.vectors.vectors_of_grants import grants  # noqa: E402 - the path comes first
 from tests.vectors.vectors_of_truth import bad_truth  # noqa: E402 - the path comes first
 
 
@@ -25,7 +26,7 @@ def main() -> None:
         old.unlink()
     (HERE / "directory.json").write_text(json.dumps(w.directory(), indent=1) + "\n", encoding="utf-8")
     count = 0
-    for make in (good, bad_bytes, bad_form, bad_truth, deliveries):
+    for make in (good, bad_bytes, bad_form, bad_truth, deliveries, grants):
         for one in make():
             path = folder / f"{one['name']}.json"
             if path.exists():

@@ -67,9 +67,8 @@ def ours_envelope(data: bytes, vector: dict[str, Any]) -> None:
     moment = Moment(vector["moment"]["index"], vector["moment"]["received_at"])
     verified = verify_envelope(envelope, directory(), moment=moment, revoked=vector["revoked"])
     check_clock(verified.statement, moment.received_at // 1000)
-    if envelope.statement.act != "grant":  # not served by the broker yet, whose step 7 does not know it
-        trust = Trust(directory(), None, None, vector["revoked"])  # type: ignore[arg-type]
-        recipients_of(verified, trust, moment)
+    trust = Trust(directory(), None, None, vector["revoked"])  # type: ignore[arg-type]
+    recipients_of(verified, trust, moment)
 
 
 def ours_delivery(data: bytes, vector: dict[str, Any]) -> dict[str, Any]:

@@ -408,6 +408,27 @@ def placed(inner: Form) -> Form:
     return check
 
 
+def check_in_log(statement: Statement, proof: Any, inclusion: Any, tree: tuple[int, bytes]) -> None:
+    """Take steps 5 and 6 of a delivery: the times, and that the leaf is in the tree."""
+    size, root = tree
+    index, received_at = inclusion["index"], inclusion["received_at"]
+    check_clock(statement, received_at // 1000)
+    proof_bytes = json.dumps(proof, separators=(",", ":")).encode()
+    digest = sha256(b"\x00" + sha256(statement.bytes) + sha256(proof_bytes))
+    leaf = b"\x01" + received_at.to_bytes(8, "big") + digest
+    need(inclusion["size"] == size, "unverified", "another checkpoint's size")
+    need(lead(leaf, index, size, inclusion["path"]) == root, "unverified", "not in the log")
+
+
+def check_granted(grant: dict[str, Any], notice: dict[str, Any]) -> None:
+    """Hold a grant's statement against that of the notice that it names."""
+    need(grant["ref"] == notice["notice_id"], "unverified", "a grant of another notice")
+    for name in BOUND:
+        need(name in ("notice_id", "act", "ref") or grant[name] == notice[name], "unverified", f"another {name}")
+    for name in ("content_digest", "length"):
+        need(grant["sealed"][name] == notice["sealed"][name], "unverified", f"another {name}")
+
+
 def read_delivery(data: bytes, world: World, seeds: dict[str, bytes]) -> dict[str, Any]:
     """Check a delivery as the owner of the sealing seeds (by kid), open it, and return the notice without its label."""
     value = one_encoding(data)
@@ -417,28 +438,27 @@ def read_delivery(data: bytes, world: World, seeds: dict[str, bytes]) -> dict[st
     proof = proof_of(statement, value["proof"])
     sealed = SHARE(value["sealed"])
     recipient = placed(RECIPIENT)(value["recipient"])
-    if value["grant"] is not None:
-        grant = members(statement=binary(), proof=lambda item: item, inclusion=placed(INCLUSION))(value["grant"])
+    grant = value["grant"]
+    if grant is not None:
+        grant = members(statement=binary(), proof=lambda item: item, inclusion=placed(INCLUSION))(grant)
         granted = Statement(grant["statement"])
         form(granted.act == "grant", "must be a grant's statement")
-        proof_of(granted, grant["proof"])
+        given = proof_of(granted, grant["proof"])
     inclusion = placed(INCLUSION)(value["inclusion"])
     need(statement.says["origin"] == world.origin, "wrong-origin", "another deployment's")
-    need(value["grant"] is None, "act-not-served", "a grant")
-    size, root = check_note(inclusion["checkpoint"], world.log)
-    index, received_at = inclusion["index"], inclusion["received_at"]
-    check_sender(statement, proof, world, index, received_at)
+    tree = check_note(inclusion["checkpoint"], world.log)
+    check_sender(statement, proof, world, inclusion["index"], inclusion["received_at"])
     check_content(statement, sealed)
-    check_clock(statement, received_at // 1000)
-    proof_bytes = json.dumps(value["proof"], separators=(",", ":")).encode()
-    digest = sha256(b"\x00" + sha256(statement.bytes) + sha256(proof_bytes))
-    leaf = b"\x01" + received_at.to_bytes(8, "big") + digest
-    need(inclusion["size"] == size, "unverified", "another checkpoint's size")
-    need(lead(leaf, index, size, inclusion["path"]) == root, "unverified", "not in the log")
+    check_in_log(statement, value["proof"], inclusion, tree)
+    said = statement.says["sealed"]
+    if grant is not None:
+        check_granted(granted.says, statement.says)
+        check_sender(granted, given, world, grant["inclusion"]["index"], grant["inclusion"]["received_at"])
+        check_in_log(granted, grant["proof"], grant["inclusion"], tree)
+        said = granted.says["sealed"]
     seed = seeds.get(sealed["header"]["kid"])
     need(seed, "unverified", "not one's own stanza")
     assert seed is not None
-    said = statement.says["sealed"]
     need(recipient["size"] == said["recipient_count"], "unverified", "the number of recipients")
     led = lead(stanza_entry(sealed), recipient["index"], recipient["size"], recipient["path"])
     need(led == said["recipients_root"], "unverified", "not under the recipients' root")

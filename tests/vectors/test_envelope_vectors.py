@@ -31,7 +31,6 @@ OUTCOMES = {
     "clock-skew",
     "expired",
     "recipients",
-    "act-not-served",
 }
 
 

@@ -105,12 +105,7 @@ def deliveries() -> Iterator[Vector]:
         "invalid-form",
     )
     through = {"statement": w.b64(w.dumps(granted.said)), "proof": granted.proof, "inclusion": w.inclusion(granted)}
-    yield refused(
-        "grant",
-        "Opened through a grant: this version says that it does not serve it.",
-        put("grant", to=through),
-        "act-not-served",
-    )
+    yield refused("grant", "Through a grant that is of another notice.", put("grant", to=through))
     yield refused(
         "grant-of-issue",
         "An issue's statement where the grant's belongs.",

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from adapters.gateway.http import (
+    dealings,
     documents,
     health,
     imports,
@@ -30,6 +31,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     notices.router,
     inbox.router,
     inbox_stream.router,
+    dealings.router,
     subscriptions.router,
     imports.router,
     health.router,
@@ -45,6 +47,8 @@ MODELS: Final[tuple[type[BaseModel], ...]] = (
     documents.InboxDocument,
     documents.SubscriptionsDocument,
     documents.AcknowledgedDocument,
+    documents.DutiesDocument,
+    documents.DelegationsDocument,
     documents.ImportDocument,
     documents.DoctorDocument,
     documents.HealthDocument,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from adapters.gateway.status import InboxState, State, Via
+from adapters.gateway.status import DutyState, InboxState, State, Via
 from schemas.label import Label
 from schemas.rules.answer import in_words
 from schemas.rules.changes import Change
@@ -97,6 +97,63 @@ class PublishedDocument(AcceptedDocument):
     index: int
 
 
+class EventDocument(Document):
+    """Something that was said about a notice; `said` has its codes and times, `text` is a stranger's unless `own`."""
+
+    id: str = Field(validation_alias="notice_id")
+    act: str
+    participant: str
+    at: str
+    ref: str | None
+    status: str = Field(validation_alias="state")
+    own: bool
+    to: tuple[str, ...]
+    said: Plain
+    text: str | None
+
+
+class DutyDocument(Document):
+    """An obligation of a received notice, or the answer that it waits for. All times are UTC.
+
+    Past `due` an answer is overdue and, from `escalates` on, the focal point's to give; from `deputy_at` on its deputy's.
+    """
+
+    notice_id: str
+    code: str
+    state: DutyState
+    due: str | None
+    escalates: str | None
+    deputy_at: str | None
+    met_at: str | None
+    met_by: str | None
+    permitted_until: str | None
+    why: Plain
+
+
+class DutiesDocument(Document):
+    """What a participant owes, the nearest time first, 1,000 at most."""
+
+    duties: tuple[DutyDocument, ...]
+
+
+class DelegationDocument(Document):
+    """Who stands in for whom, from when until when, by the ledger's leaf at `index`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    by: str
+    to: str
+    from_: str = Field(alias="from")
+    until: str
+    index: int
+
+
+class DelegationsDocument(Document):
+    """Who stands in for a State's focal point now or later."""
+
+    delegations: tuple[DelegationDocument, ...]
+
+
 class NoticeDocument(Document):
     """What became of a notice, correction, recall or subscription that was accepted."""
 
@@ -123,6 +180,11 @@ class NoticeDocument(Document):
     refusal: str | None
     corrected_by: str | None
     recalled_by: str | None
+    reply_due: str | None = Field(
+        description="When answers are due, in UTC; null where none is, or it is not published."
+    )
+    answered_by: tuple[str, ...]
+    history: tuple[EventDocument, ...]
 
 
 class NoticesDocument(Document):
@@ -228,6 +290,11 @@ class InboxItemDocument(Document):
     superseded_by: str | None
     recalled_by: str | None
     acknowledged_at: str | None
+    granted_by: str | None = Field(description="The grant that it came through, null where it was sent here at once.")
+    deleted_at: str | None
+    certificate: str | None
+    duties: tuple[DutyDocument, ...]
+    history: tuple[EventDocument, ...]
 
 
 class InboxDocument(Document):

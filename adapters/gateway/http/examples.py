@@ -73,6 +73,34 @@ _NOTICE: Final[dict[str, Any]] = {
     "refusal": None,
     "corrected_by": None,
     "recalled_by": None,
+    "reply_due": None,
+    "answered_by": [],
+    "history": [
+        {
+            "id": _OTHER,
+            "act": "ask_access",
+            "participant": "tj/customs",
+            "at": "2026-11-24T13:00:00Z",
+            "ref": _ID,
+            "status": "opened",
+            "own": False,
+            "to": [],
+            "said": {},
+            "text": "The same courier was stopped in Khujand.",
+        }
+    ],
+}
+_DUTY: Final[dict[str, Any]] = {
+    "notice_id": _OTHER,
+    "code": "reply",
+    "state": "open",
+    "due": "2026-11-24T20:10:00Z",
+    "escalates": "2026-11-24T20:10:00Z",
+    "deputy_at": "2026-11-24T22:10:00Z",
+    "met_at": None,
+    "met_by": None,
+    "permitted_until": None,
+    "why": {"obligation": "reply", "parameters": {"urgency": "8h", "reply_due": ""}},
 }
 _VERDICT: Final[dict[str, Any]] = {
     "permitted": True,
@@ -128,6 +156,11 @@ _ITEM: Final[dict[str, Any]] = {
     "superseded_by": None,
     "recalled_by": None,
     "acknowledged_at": None,
+    "granted_by": None,
+    "deleted_at": None,
+    "certificate": None,
+    "duties": [_DUTY],
+    "history": [],
 }
 _REPORT: Final[dict[str, Any]] = {
     "rows_read": 3,
@@ -150,6 +183,26 @@ EXAMPLES: Final[dict[str, Any]] = {
     "RecallRequest": {"reason": "withdrawn", "text": "The quantity was another case's."},
     "PatternsRequest": {"patterns": ["central-asia.*", "*.precursors"]},
     "AcknowledgeRequest": {"notices": [_ID]},
+    "AskAccessRequest": {"sender": "kz/customs", "topic": "central-asia.seizures", "text": "The same courier."},
+    "AskUseRequest": {"use": "onward", "for": ["tj/customs"], "text": "They hold the second courier."},
+    "GrantRequest": {"to": ["tj/customs"]},
+    "PermitRequest": {"until": "2027-06-28T00:00:00Z", "text": "In the case that you name."},
+    "ConsentRequest": {"text": "Under constant surveillance."},
+    "RefuseRequest": {"reason": "not-permitted", "text": "The source would be at risk."},
+    "DeleteRequest": {"reason": "case-closed"},
+    "DelegationRequest": {"to": "kz/police", "from": "2026-12-24T00:00:00Z", "until": "2027-01-02T00:00:00Z"},
+    "DutiesDocument": {"duties": [_DUTY]},
+    "DelegationsDocument": {
+        "delegations": [
+            {
+                "by": "kz/focal-point",
+                "to": "kz/police",
+                "from": "2026-12-24T00:00:00Z",
+                "until": "2027-01-02T00:00:00Z",
+                "index": 4713,
+            }
+        ]
+    },
     "AcknowledgedDocument": {"acknowledged": [_ID]},
     "AcceptedDocument": {"id": _ID, "status": "kept", "href": f"/v1/notices/{_ID}"},
     "PublishedDocument": {

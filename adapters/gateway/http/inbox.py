@@ -49,10 +49,11 @@ async def list_inbox(query: Annotated[InboxQuery, Query()], caller: Caller, serv
 )
 async def one_item(id_: NoticeIdPath, caller: Caller, service: Served) -> Response:
     """Show one notice of the inbox."""
-    return await _item(service, caller, NoticeId(id_))
+    return await item_reply(service, caller, NoticeId(id_))
 
 
-async def _item(service: Service, caller: ParticipantId, notice_id: NoticeId) -> Response:
+async def item_reply(service: Service, caller: ParticipantId, notice_id: NoticeId) -> Response:
+    """Answer with a notice of the inbox; raise `Error` where there is none."""
     found = await service.inbox_item(caller, notice_id)
     if found is None:
         raise missing()
@@ -76,7 +77,7 @@ async def acknowledge(id_: NoticeIdPath, caller: Caller, service: Served) -> Res
     """Acknowledge a notice: its sender is told by a signed statement, one for all within the interval."""
     notice_id = NoticeId(id_)
     await service.acknowledge(caller, (notice_id,))
-    return await _item(service, caller, notice_id)
+    return await item_reply(service, caller, notice_id)
 
 
 @router.post(

@@ -33,7 +33,7 @@ router = APIRouter()
 PREFIX: Final = "/v1/notices"
 NoticeIdPath = Annotated[str, Path(alias="id", json_schema_extra=openapi.NOTICE_ID)]
 _LOCATION: Final = {"Location": "Where the outcome is found."}
-_KEPT: Final = {
+KEPT: Final = {
     201: openapi.answer(PublishedDocument, "Published while the caller waited.", headers=_LOCATION),
     202: openapi.answer(AcceptedDocument, "Kept durably; the outcome comes.", headers=_LOCATION),
 }
@@ -45,7 +45,7 @@ def reply(document: Document, status: int = 200, headers: dict[str, str] | None 
     return Response(document.model_dump_json(), status, fields, "application/json")
 
 
-async def _kept(service: Service, caller: ParticipantId, kept: Kept, prefer: str | None) -> Response:
+async def kept_reply(service: Service, caller: ParticipantId, kept: Kept, prefer: str | None) -> Response:
     """Answer an accepted request: at once, or once the outcome is there and the caller waits for it."""
     seconds = seconds_of(prefer)
     if seconds:
@@ -70,7 +70,7 @@ async def _kept(service: Service, caller: ParticipantId, kept: Kept, prefer: str
     summary="Send a notice",
     response_class=Response,
     status_code=202,
-    responses=openapi.responses(_KEPT, *openapi.CALLER, *openapi.BODY, "idempotency-conflict", "storage-full"),
+    responses=openapi.responses(KEPT, *openapi.CALLER, *openapi.BODY, "idempotency-conflict", "storage-full"),
     openapi_extra={**openapi.SECURED, **openapi.request_body("NoticeRequest")},
 )
 async def send(
@@ -78,7 +78,7 @@ async def send(
 ) -> Response:
     """Keep a notice durably: it is sealed, signed and sent as soon as the broker can be reached."""
     wanted = NoticeRequest.parse(await body.read(request))
-    return await _kept(service, caller, await service.accept(caller, wanted, key), prefer)
+    return await kept_reply(service, caller, await service.accept(caller, wanted, key), prefer)
 
 
 @router.post(
@@ -146,7 +146,7 @@ async def one_notice(id_: NoticeIdPath, caller: Caller, service: Served) -> Resp
     response_class=Response,
     status_code=202,
     responses=openapi.responses(
-        _KEPT, *openapi.CALLER, *openapi.BODY, "not-found", "not-recallable", "idempotency-conflict", "storage-full"
+        KEPT, *openapi.CALLER, *openapi.BODY, "not-found", "not-recallable", "idempotency-conflict", "storage-full"
     ),
     openapi_extra={**openapi.SECURED, **openapi.request_body("RecallRequest", required=False)},
 )
@@ -161,7 +161,7 @@ async def recall(
     """Recall a published notice: whoever has it is told, the broker erases its body, statement and proof remain."""
     notice_id = NoticeId(id_)
     wanted = RecallRequest.parse(await body.read(request, optional=True) or b"{}")
-    return await _kept(service, caller, await service.recall(caller, notice_id, wanted, key), prefer)
+    return await kept_reply(service, caller, await service.recall(caller, notice_id, wanted, key), prefer)
 
 
 @router.post(
@@ -171,7 +171,7 @@ async def recall(
     response_class=Response,
     status_code=202,
     responses=openapi.responses(
-        _KEPT,
+        KEPT,
         *openapi.CALLER,
         *openapi.BODY,
         "not-found",
@@ -192,4 +192,4 @@ async def correct(
     """Correct a published notice: the new text goes to everybody who has the old one."""
     notice_id = NoticeId(id_)
     wanted = CorrectionRequest.parse(await body.read(request))
-    return await _kept(service, caller, await service.correct(caller, notice_id, wanted, key), prefer)
+    return await kept_reply(service, caller, await service.correct(caller, notice_id, wanted, key), prefer)

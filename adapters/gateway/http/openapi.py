@@ -109,6 +109,8 @@ _CORRECTION: Final[Mapping[str, Node]] = {
     "label": {"$ref": "#/components/schemas/LabelRequest"},
     "expires_at": _or_null(TIME),
 }
+_TEXT: Final = _or_null({"type": "string", "minLength": 1, "maxLength": 2000})
+_CLOCK: Final[Mapping[str, Node]] = {"text": _TEXT, "urgency": _or_null(CODE), "reply_due": _or_null(TIME)}
 REQUESTS: Final[Mapping[str, Node]] = {
     "LabelRequest": _LABEL,
     "CorrectionRequest": _object(_CORRECTION, ("notice",), "A corrected text; the topic stays."),
@@ -124,6 +126,30 @@ REQUESTS: Final[Mapping[str, Node]] = {
     ),
     "AcknowledgeRequest": _object(
         {"notices": {**_list(NOTICE_ID, 1000), "minItems": 1}}, ("notices",), "Notices of the inbox that were read."
+    ),
+    "AskAccessRequest": _object(
+        {"sender": PARTICIPANT, "topic": TOPIC, "thread": _or_null(NOTICE_ID), **_CLOCK},
+        ("sender", "topic"),
+        "Whose notice it is, on which topic; its thread where it did not begin one.",
+    ),
+    "AskUseRequest": _object(
+        {"use": CODE, "for": _list(PARTICIPANT, 100), **_CLOCK},
+        ("use",),
+        "For which use, a code of the list `uses`; `for` are those to whom it is to be passed on.",
+    ),
+    "GrantRequest": _object(
+        {"to": _list(PARTICIPANT, 100)},
+        (),
+        "Who is to be able to read it; in answer to a question nobody need be named.",
+    ),
+    "PermitRequest": _object({"until": _or_null(TIME), "text": _TEXT}, (), "Until when a use is permitted."),
+    "ConsentRequest": _object({"until": _or_null(TIME), "text": _TEXT}, (), "Until when one consents."),
+    "RefuseRequest": _object({"reason": CODE, "text": _TEXT}, (), "Why not."),
+    "DeleteRequest": _object({"reason": CODE, "text": _TEXT}, (), "Why a text is deleted here."),
+    "DelegationRequest": _object(
+        {"to": PARTICIPANT, "from": TIME, "until": TIME},
+        ("to", "from", "until"),
+        "Who stands in for the focal point, from when until when.",
     ),
     "PatternsRequest": _object({"patterns": _list(PATTERN, 256)}, ("patterns",), "All patterns from now on."),
 }

@@ -7,7 +7,7 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.convertors import Convertor, register_url_convertor
 
-from adapters.gateway.status import State
+from adapters.gateway.status import DutyState, State
 from schemas.errors import Error, FormError
 from schemas.limits import LIMITS
 
@@ -63,6 +63,12 @@ class InboxQuery(_Query):
     after: Cursor = 0
     limit: Limit = PAGE
     unacknowledged: Flag = False
+
+
+class DutiesQuery(_Query):
+    """Duties of one state or all."""
+
+    state: DutyState | None = None
 
 
 class InboxStreamQuery(_Query):

@@ -4,10 +4,25 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from adapters.gateway.arrivals import InboxWatch
-from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
+from adapters.gateway.request import (
+    AskAccessRequest,
+    AskUseRequest,
+    ConsentRequest,
+    CorrectionRequest,
+    DelegationRequest,
+    DeleteRequest,
+    GrantRequest,
+    NoticeRequest,
+    PermitRequest,
+    RecallRequest,
+    RefuseRequest,
+)
+from adapters.gateway.state import Delegation
 from adapters.gateway.status import (
     Alarm,
     Check,
+    Duty,
+    DutyState,
     ImportReport,
     InboxItem,
     Kept,
@@ -20,8 +35,81 @@ from adapters.gateway.status import (
 from schemas.ids import NoticeId, ParticipantId, Pattern
 
 
+class Dealing(Protocol):
+    """What participants ask and answer each other. Every call raises `Error` for what it refuses."""
+
+    async def ask_access(
+        self, participant: ParticipantId, notice_id: NoticeId, request: AskAccessRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Ask a notice's sender for access to it."""
+        ...
+
+    async def ask_use(
+        self, participant: ParticipantId, notice_id: NoticeId, request: AskUseRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Ask a received notice's sender to permit a use."""
+        ...
+
+    async def grant(
+        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Let others read an own notice."""
+        ...
+
+    async def grant_asked(
+        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Grant what a question asks for."""
+        ...
+
+    async def permit(
+        self, participant: ParticipantId, notice_id: NoticeId, request: PermitRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Permit the use that a question asks for."""
+        ...
+
+    async def refuse(
+        self, participant: ParticipantId, notice_id: NoticeId, request: RefuseRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Refuse what a notice asks for."""
+        ...
+
+    async def consent(
+        self, participant: ParticipantId, notice_id: NoticeId, request: ConsentRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Consent to what the first notice of a thread asks for."""
+        ...
+
+    async def withdraw(
+        self, participant: ParticipantId, notice_id: NoticeId, request: RefuseRequest, idempotency_key: str | None
+    ) -> Kept:
+        """Take a consent back."""
+        ...
+
+    async def delete(self, participant: ParticipantId, notice_id: NoticeId, request: DeleteRequest) -> None:
+        """Delete a received text; the certificate follows."""
+        ...
+
+    async def duties(self, participant: ParticipantId, state: DutyState | None) -> Sequence[Duty]:
+        """Return what is owed."""
+        ...
+
+    def delegations(self, participant: ParticipantId) -> Sequence[Delegation]:
+        """Return who stands in for the focal point of the participant's State."""
+        ...
+
+    async def delegate(self, participant: ParticipantId, request: DelegationRequest) -> Kept:
+        """Have somebody stand in for this focal point."""
+        ...
+
+
 class Service(Protocol):
     """A gateway. Every call raises `Error` for what it refuses."""
+
+    @property
+    def dealings(self) -> Dealing:
+        """Return what deals with others' questions and answers."""
+        ...
 
     @property
     def participants(self) -> Sequence[ParticipantId]:

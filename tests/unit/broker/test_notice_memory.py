@@ -13,6 +13,7 @@ from tests.paper import PaperLedger
 from tests.world import make_world
 
 READER = "uz/focal-point"
+NOTE = b"note"
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +60,10 @@ class View:
 def test_a_notice_is_read_once_and_its_inclusion_once_a_size(world):
     view = View(world)
     memory = NoticeMemory(view)
-    first = memory.find(view.at(3), 10)
-    assert memory.find(view.at(3), 10) == first
+    first = memory.find(view.at(3), 10, NOTE)
+    assert memory.find(view.at(3), 10, NOTE) == first
     assert (view.reads, view.paths) == (1, 1)
-    notice, inclusion = memory.find(view.at(3), 12)
+    notice, inclusion = memory.find(view.at(3), 12, NOTE)
     assert (view.reads, view.paths) == (1, 2)
     trust = world.trust()
     parts = deliver_parts(notice, READER, {world.people[READER].sealing.kid}, trust)
@@ -79,9 +80,9 @@ def test_a_notice_is_read_once_and_its_inclusion_once_a_size(world):
 def test_what_is_erased_is_not_found_though_it_is_there(world):
     view = View(world)
     memory = NoticeMemory(view)
-    assert memory.find(view.at(3), 10) is not None
-    assert memory.find(replace(view.at(3), erased=True), 10) is None
-    assert memory.find(replace(view.at(4), body_digest=None), 10) is None
+    assert memory.find(view.at(3), 10, NOTE) is not None
+    assert memory.find(replace(view.at(3), erased=True), 10, NOTE) is None
+    assert memory.find(replace(view.at(4), body_digest=None), 10, NOTE) is None
 
 
 def test_it_forgets_what_is_old_and_what_is_too_much(world, monkeypatch):
@@ -89,7 +90,7 @@ def test_it_forgets_what_is_old_and_what_is_too_much(world, monkeypatch):
     memory = NoticeMemory(view, lambda: now[0])
     monkeypatch.setattr(module, "MOST_BYTES", 3 * len(view.body_))
     for index in range(5):
-        memory.find(view.at(index), 10)
+        memory.find(view.at(index), 10, NOTE)
         now[0] += 1
     assert list(memory._kept) == [2, 3, 4]
     assert memory._bytes == 3 * len(view.body_)
@@ -102,5 +103,5 @@ def test_it_forgets_what_is_old_and_what_is_too_much(world, monkeypatch):
     assert (memory._kept, memory._bytes) == ({}, 0)
     # One that is larger than all that is kept is still found.
     monkeypatch.setattr(module, "MOST_BYTES", 1)
-    assert memory.find(view.at(7), 10) is not None
+    assert memory.find(view.at(7), 10, NOTE) is not None
     assert list(memory._kept) == [7]

@@ -91,7 +91,7 @@ async def test_a_second_start_goes_on(world, tmp_path):
     ("change", "code"),
     [
         ({"origin": "test.invalid/other"}, "wrong-origin"),
-        ({"act": "consent", "ref": "00000000-0000-7000-8000-000000000000"}, "act-not-served"),
+        ({"act": "handover", "ref": "00000000-0000-7000-8000-000000000000"}, "act-not-served"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expired"),
         ({"issued_at": "2020-01-01T00:00:00Z"}, "clock-skew"),
         ({"topic": "nowhere.seizures"}, "denied"),

@@ -408,15 +408,6 @@ def test_a_leaf_of_an_open_act_is_not_that_of_a_notice(world):
         carrier.verify(carrier.delivery(one, index, OTHER), OTHER)
 
 
-def test_a_delivery_of_a_granted_notice_is_not_served(world):
-    carrier, value = deliver(world, world.sealed(world.statement(SENDER), [OTHER]))
-    grant = json.loads(signed(world, granting(world, [OTHER])).envelope)
-    value["grant"] = {"statement": grant["statement"], "proof": grant["proof"], "inclusion": value["inclusion"]}
-    with pytest.raises(Error) as caught:
-        carrier.verify(value, OTHER)
-    assert caught.value.code == "act-not-served"
-
-
 def test_another_deployments_notice_does_not_count_here(world):
     elsewhere = Origin("test.invalid/elsewhere")
     one = signed(world, world.sealed(world.statement(SENDER, origin=elsewhere), [OTHER]), origin=elsewhere)

@@ -341,6 +341,10 @@ def test_a_delivery_names_a_grant_and_nothing_else_as_one(drawn, grant, other):
     with pytest.raises(FormError) as caught:
         Delivery.parse(compact(value))
     assert caught.value.pointer == "/grant/statement"
+    value["grant"] = {**grant, "proof": "AAAA"}
+    with pytest.raises(FormError) as caught:
+        Delivery.parse(compact(value))
+    assert caught.value.pointer == "/grant/proof"
 
 
 @given(st.sampled_from([Envelope.parse, Delivery.parse]), st.data())

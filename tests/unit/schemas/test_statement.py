@@ -9,7 +9,7 @@ from schemas import encoding
 from schemas.acts import ACTS, Ref
 from schemas.errors import Error, FormError
 from schemas.label import Label
-from schemas.statement import BOUND, MEMBERS, Statement
+from schemas.statement import BOUND, MEMBERS, DelegationBody, Statement
 from tests import strategies as wire
 
 
@@ -101,6 +101,14 @@ def test_forms(statement):
     assert refused_at(changed(statement, sealed={**sealed, "recipient_count": 0})) == "/sealed/recipient_count"
     assert refused_at(changed(statement, extra=1)) == ""
     assert refused_at(changed(statement, checkpoint={"size": -1, "root": "A" * 43})) == "/checkpoint/size"
+
+
+def test_a_delegation_counts_from_its_beginning_and_not_at_its_end():
+    body = DelegationBody("kz/police", "2026-02-28T23:59:59Z", "2026-03-01T00:00:00Z")
+    assert [
+        body.covers(time)
+        for time in ("2026-02-28T23:59:58Z", "2026-02-28T23:59:59Z", "2026-03-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    ] == [False, True, False, False]
 
 
 @given(wire.statements(st.just(ACTS["delegate"])))

@@ -12,7 +12,7 @@ from adapters.gateway.store import opened
 from keys import digests
 from keys.custody.cells import Cells
 from keys.log.merkle import Frontier, leaf_hash
-from schemas.encoding import b64encode
+from schemas.encoding import b64encode, from_seconds
 from schemas.errors import FormError
 from schemas.event import Boundary, Day, DirectoryVersion, Erasure, Event, LogKey
 from schemas.ids import Code, LedgerIndex, NoticeId, Origin
@@ -48,8 +48,8 @@ def happened(what, index=10, origin=ORIGIN, **changes) -> Found:
     return Found(LedgerIndex(index), replace(leaf, **changes), event.encode(), None)
 
 
-def subscribe(world, who, *patterns, act="subscribe", by=None) -> Found:
-    return said(world, world.open_envelope(by or who, act, SubscriptionBody(who, tuple(sorted(patterns)))))
+def subscribe(world, who, *patterns, act="subscribe", by=None, index=10) -> Found:
+    return said(world, world.open_envelope(by or who, act, SubscriptionBody(who, tuple(sorted(patterns)))), index)
 
 
 def test_what_is_served_must_be_what_the_leaf_stands_for(world):
@@ -118,13 +118,53 @@ def test_nobody_else_speaks_for_a_participant(world, directory, by):
     assert (folded.state.revoked, len(folded.odd)) == ({}, 1)
 
 
-def test_another_deployments_statements_and_other_acts_do_nothing(world, directory):
+def test_another_deployments_statements_do_nothing(world, directory):
     other = subscribe(world, "uz/police", "*.*")
     folded = fold(LogState(), [other], directory, Origin("test.invalid/other"))
     assert (folded.changed, len(folded.odd)) == (False, 1)
-    body = DelegationBody("uz/police", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z")
-    folded = fold(LogState(), [said(world, world.open_envelope("uz/focal-point", "delegate", body))], directory, ORIGIN)
-    assert (folded.changed, folded.odd) == (False, ())
+
+
+def delegate(world, to="uz/police", by="uz/focal-point", index=0, since=-60, until=60):
+    body = DelegationBody(to, from_seconds(world.now + since), from_seconds(world.now + until))
+    return said(world, world.open_envelope(by, "delegate", body), index)
+
+
+def test_who_stands_in_speaks_for_the_state_as_long_as_it_does(world, directory):
+    subscription = subscribe(world, "uz/focal-point", "*.*", by="uz/police", index=9)
+    folded = fold(LogState(), [subscription], directory, ORIGIN)
+    assert len(folded.odd) == 1
+    folded = fold(LogState(), [delegate(world), subscription], directory, ORIGIN)
+    assert folded.odd == ()
+    assert folded.state.subscriptions == {"uz/focal-point": {"*.*": 9}}
+    for other in (
+        delegate(world, until=0),
+        delegate(world, since=1),
+        delegate(world, to="uz/focal-point", by="uz/focal-point"),
+    ):
+        folded = fold(LogState(), [other, subscription], directory, ORIGIN)
+        assert len(folded.odd) == 1
+    # Known from before, it counts as well; and it is not another State's affair.
+    known = fold(LogState(), [delegate(world)], directory, ORIGIN).state
+    assert fold(known, [subscription], directory, ORIGIN).odd == ()
+    foreign = subscribe(world, "kz/customs", "*.*", by="uz/police", index=9)
+    assert len(fold(known, [foreign], directory, ORIGIN).odd) == 1
+
+
+def test_only_a_focal_point_has_somebody_stand_in(world, directory):
+    for by, to in (("uz/police", "uz/police"), ("kz/customs", "kz/customs"), ("uz/focal-point", "kz/customs")):
+        folded = fold(LogState(), [delegate(world, to=to, by=by)], directory, ORIGIN)
+        assert (folded.state.delegations, len(folded.odd)) == ((), 1)
+
+
+def test_the_newest_word_on_a_beginning_counts(world, directory):
+    first, second = delegate(world, index=3, until=600), delegate(world, index=5, until=30)
+    other = delegate(world, index=7, since=-30)
+    folded = fold(LogState(), [first, second, other], directory, ORIGIN)
+    assert [(one.index, one.body.until) for one in folded.state.delegations] == [
+        (5, from_seconds(world.now + 30)),
+        (7, from_seconds(world.now + 60)),
+    ]
+    assert folded.changed
 
 
 def test_events_follow_each_other(directory):

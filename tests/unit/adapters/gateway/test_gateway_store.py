@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
 
@@ -162,6 +163,29 @@ def test_a_newer_store_and_another_file_are_refused(tmp_path, cells):
     with pytest.raises(Error) as raised:
         Store(tmp_path / "no.db", cells)
     assert raised.value.code == "configuration"
+
+
+def test_a_store_of_an_older_version_gets_what_it_lacks_and_loses_nothing(tmp_path, cells):
+    folder = resources.files("adapters.gateway")
+    path = tmp_path / "gateway.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(folder.joinpath(stores.SCRIPTS[0]).read_text("utf-8"))
+    connection.execute("INSERT INTO cursor VALUES ('kz/customs', 4711)")
+    connection.execute(f"PRAGMA application_id={stores.APPLICATION}")
+    connection.execute("PRAGMA user_version=1")
+    connection.commit()
+    connection.close()
+    with opened(path, cells) as store:
+        assert store.read_now(lambda tx: tx.connection.execute("SELECT position FROM cursor").fetchone()) == (4711,)
+        assert store.read_now(lambda tx: tx.connection.execute("SELECT * FROM duty").fetchall()) == []
+    Store(tmp_path / "new.db", cells).close()
+    schemas = []
+    for name in ("gateway.db", "new.db"):
+        connection = sqlite3.connect(tmp_path / name)
+        assert connection.execute("PRAGMA user_version").fetchone() == (stores.VERSION,)
+        schemas.append(connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall())
+        connection.close()
+    assert schemas[0] == schemas[1]
 
 
 def test_after_closing_nothing_is_accepted(tmp_path, cells):

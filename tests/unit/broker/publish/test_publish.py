@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 from broker import publish as module
 from broker.publish import ReceiptDigests, Refused, Repeated, decide_on, examine, publish, receipt_of
 from keys import digests
-from keys.batch import Unsigned
 from keys.directory import edit
-from keys.envelope import open_act, recipients_root
+from keys.envelope import open_act
 from keys.sign import SigningKeys
 from schemas.acts import ACTS
 from schemas.encoding import b64encode, encode, from_seconds, to_seconds
-from schemas.envelope import GrantedKeys, Stanza
 from schemas.ids import Role
 from schemas.leaf import Leaf, LeafType
 from schemas.limits import LIMITS
@@ -26,8 +24,6 @@ from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from schemas.statement import (
     Attachment,
-    DelegationBody,
-    SealedDigests,
     SubscriptionBody,
 )
 from tests import strategies as wire
@@ -317,18 +313,7 @@ def test_an_open_act_has_a_clock_too(world, ledger):
 @pytest.mark.parametrize("act", [name for name, act in ACTS.items() if not act.served])
 def test_acts_that_are_parsed_and_not_served(world, ledger, act):
     ref = world.statement(SENDER).notice_id
-    if act == "delegate":
-        body = DelegationBody(OTHER, from_seconds(world.now), from_seconds(world.now + 9))
-        signed = world.open_envelope(POINT, act, body)
-    elif act == "grant":
-        key = world.people[OTHER].sealing
-        stanzas = (Stanza(key.kid, bytes(1120), bytes(48)),)
-        sealed = SealedDigests(b64(bytes(32)), 1, b64encode(recipients_root(stanzas)), 1)
-        statement = world.statement(SENDER, act, ref=ref, thread=ref, sealed=sealed)
-        body = encode(GrantedKeys(stanzas).to_json())
-        signed = world.sign([Unsigned(statement, statement.encode(), body)])[0]
-    else:
-        signed = world.envelope(SENDER, [OTHER], act, ref=ref, thread=ref)
+    signed = world.envelope(SENDER, [OTHER], act, ref=ref, thread=ref)
     refused(ledger.publish(signed), "act-not-served", "/act")
 
 

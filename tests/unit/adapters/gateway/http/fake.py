@@ -5,13 +5,29 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.gateway.arrivals import Arrivals, InboxWatch
-from adapters.gateway.request import CorrectionRequest, LabelRequest, NoticeRequest, RecallRequest
+from adapters.gateway.request import (
+    AskAccessRequest,
+    AskUseRequest,
+    ConsentRequest,
+    CorrectionRequest,
+    DelegationRequest,
+    DeleteRequest,
+    GrantRequest,
+    LabelRequest,
+    NoticeRequest,
+    PermitRequest,
+    RecallRequest,
+    RefuseRequest,
+)
+from adapters.gateway.state import Delegation
 from adapters.gateway.status import (
     Addressee,
     Alarm,
     Check,
     Considered,
     Denial,
+    Duty,
+    DutyState,
     ImportReport,
     InboxItem,
     InboxState,
@@ -34,6 +50,7 @@ from schemas.label import Label
 from schemas.notice import examples, parse_notice
 from schemas.rules.changes import Change
 from schemas.rules.verdict import Determination, Effect, Verdict
+from schemas.statement import DelegationBody
 
 KZ = ParticipantId("kz/customs")
 UZ = ParticipantId("uz/police")
@@ -119,6 +136,87 @@ def label_of(kind: str, asked: LabelRequest) -> Label:
     )
 
 
+class FakeDealings:
+    """Answers as a gateway does, from what the service has."""
+
+    def __init__(self, service: "FakeService") -> None:
+        self._service = service
+        self.done: list[tuple[str, ParticipantId, NoticeId, object]] = []
+        self.stand_ins: tuple[Delegation, ...] = ()
+        self.owed: tuple[Duty, ...] = ()
+
+    async def _about(self, act: str, participant: ParticipantId, notice_id: NoticeId, request: object) -> Kept:
+        found = await self._service.inbox_item(participant, notice_id)
+        if found is None:
+            raise Error("There is no notice of this id for you.", problem="not-found")
+        return self._keep(act, participant, notice_id, request)
+
+    def _keep(
+        self, act: str, participant: ParticipantId, notice_id: NoticeId, request: object, key: str | None = None
+    ) -> Kept:
+        self.done.append((act, participant, notice_id, request))
+        return self._service._keep(participant, act, Topic("central-asia.seizures"), None, key, notice_id)
+
+    async def ask_access(
+        self, participant: ParticipantId, notice_id: NoticeId, request: AskAccessRequest, idempotency_key: str | None
+    ) -> Kept:
+        return self._keep("ask_access", participant, notice_id, request, idempotency_key)
+
+    async def ask_use(
+        self, participant: ParticipantId, notice_id: NoticeId, request: AskUseRequest, idempotency_key: str | None
+    ) -> Kept:
+        return await self._about("ask_use", participant, notice_id, request)
+
+    async def grant(
+        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, idempotency_key: str | None
+    ) -> Kept:
+        if await self._service.status(participant, notice_id) is None:
+            raise Error("It is not published.", problem="not-grantable")
+        return self._keep("grant", participant, notice_id, request, idempotency_key)
+
+    async def grant_asked(
+        self, participant: ParticipantId, notice_id: NoticeId, request: GrantRequest, idempotency_key: str | None
+    ) -> Kept:
+        return await self._about("grant", participant, notice_id, request)
+
+    async def permit(
+        self, participant: ParticipantId, notice_id: NoticeId, request: PermitRequest, idempotency_key: str | None
+    ) -> Kept:
+        return await self._about("permit", participant, notice_id, request)
+
+    async def refuse(
+        self, participant: ParticipantId, notice_id: NoticeId, request: RefuseRequest, idempotency_key: str | None
+    ) -> Kept:
+        return await self._about("refuse", participant, notice_id, request)
+
+    async def consent(
+        self, participant: ParticipantId, notice_id: NoticeId, request: ConsentRequest, idempotency_key: str | None
+    ) -> Kept:
+        return await self._about("consent", participant, notice_id, request)
+
+    async def withdraw(
+        self, participant: ParticipantId, notice_id: NoticeId, request: RefuseRequest, idempotency_key: str | None
+    ) -> Kept:
+        return await self._about("withdraw", participant, notice_id, request)
+
+    async def delete(self, participant: ParticipantId, notice_id: NoticeId, request: DeleteRequest) -> None:
+        found = await self._service.inbox_item(participant, notice_id)
+        if found is None:
+            raise Error("There is no notice of this id for you.", problem="not-found")
+        self._service.arrived[notice_id] = replace(found, state=InboxState.DELETED, notice=None, deleted_at=NOW)
+
+    async def duties(self, participant: ParticipantId, state: DutyState | None) -> Sequence[Duty]:
+        return [one for one in self.owed if one.participant == participant and state in (None, one.state)]
+
+    def delegations(self, participant: ParticipantId) -> Sequence[Delegation]:
+        return self.stand_ins
+
+    async def delegate(self, participant: ParticipantId, request: DelegationRequest) -> Kept:
+        body = DelegationBody(request.to, request.from_, request.until)
+        self.stand_ins = (*self.stand_ins, Delegation(participant, body, LedgerIndex(7)))
+        return self._service._keep(participant, "delegate", None, None, None, None)
+
+
 class FakeService:
     """Keeps what it is given; `outcome` decides what becomes of the next notices."""
 
@@ -135,6 +233,7 @@ class FakeService:
         self.checks: tuple[Check, ...] = (Check("directory", "ok", "Version 12."),)
         self.found_alarms: tuple[Alarm, ...] = ()
         self.imported: dict[str, Any] = {}
+        self.dealings = FakeDealings(self)
         self._count = 0
 
     def _id(self) -> NoticeId:

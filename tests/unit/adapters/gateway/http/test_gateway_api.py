@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from adapters.gateway.http import body
 from adapters.gateway.http.api import MODELS, ROUTERS, create_api
 from adapters.gateway.http.examples import EXAMPLES
 from adapters.gateway.http.parameters import seconds_of
-from adapters.gateway.status import Alarm, Check, InboxState, Readiness, State
+from adapters.gateway.status import Alarm, Check, Duty, DutyState, InboxState, Readiness, State
 from adapters.gateway.tokens import Tokens
 from schemas.errors import Error
+from schemas.ids import Code
 from schemas.notice import examples
 from tests.asgi import Answer, request
 from tests.unit.adapters.gateway.http.fake import KZ, NOW, TJ, UZ, FakeService
@@ -216,6 +218,86 @@ def test_the_inbox(call: Call, service: FakeService) -> None:
     problem(call("GET", f"/v1/inbox/{other}"), 404, "not-found")
     problem(call("POST", f"/v1/inbox/{other}/acknowledge"), 404, "not-found")
     problem(call("GET", "/v1/inbox/not-an-id"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "act"),
+    [
+        ("ask-use", {"use": "court"}, "ask_use"),
+        ("grant", None, "grant"),
+        ("permit", {"until": "2027-01-01T00:00:00Z"}, "permit"),
+        ("refuse", None, "refuse"),
+        ("consent", {"text": "Agreed."}, "consent"),
+        ("withdraw", None, "withdraw"),
+    ],
+)
+def test_what_is_asked_is_answered(call: Call, service: FakeService, path: str, value: Any, act: str) -> None:
+    name = service.arrive(KZ)
+    answer = call("POST", f"/v1/inbox/{name}/{path}", value)
+    assert (answer.status, answer.json()["status"]) == (202, "kept")
+    assert service.dealings.done[-1][:3] == (act, KZ, name)
+    href = answer.json()["href"]
+    assert answer.headers["location"] == href
+    assert call("GET", href).json()["act"] == act
+    other = service.arrive(UZ)
+    assert call("POST", f"/v1/inbox/{other}/{path}", value).status == 404
+    if value:
+        assert call("POST", f"/v1/inbox/{name}/{path}", {**value, "more": 1}).json()["pointer"] == ""
+        assert call("POST", f"/v1/inbox/{name}/{path}", dict.fromkeys(value, 7)).status == 422
+
+
+def test_access_is_asked_for_and_granted(call: Call, service: FakeService) -> None:
+    wanted = {"sender": "uz/police", "topic": "central-asia.seizures"}
+    name = service.arrive(UZ)
+    assert call("POST", f"/v1/notices/{name}/ask-access", wanted).status == 202
+    assert call("POST", f"/v1/notices/{name}/ask-access").status == 415
+    assert call("POST", f"/v1/notices/{name}/ask-access", {}).json()["pointer"] == "/sender"
+    own = call("POST", "/v1/notices", REQUEST).json()["id"]
+    fields = {"Prefer": "wait=1"}
+    answer = call("POST", f"/v1/notices/{own}/grant", {"to": ["uz/police"]}, headers=fields)
+    assert (answer.status, answer.json()["receipt"]) == (201, "a.b.c")
+    assert call("POST", f"/v1/notices/{name}/grant", {"to": ["uz/police"]}).status == 409
+    assert call("POST", f"/v1/notices/{own}/grant", {"to": ["nobody"]}).json()["pointer"] == "/to/0"
+
+
+def test_a_text_is_deleted(call: Call, service: FakeService) -> None:
+    name = service.arrive(KZ)
+    answer = call("POST", f"/v1/inbox/{name}/delete", {"reason": "case-closed"})
+    assert (answer.status, answer.json()["status"], answer.json()["notice"]) == (200, "deleted", None)
+    assert answer.json()["deleted_at"] == NOW
+    assert call("POST", f"/v1/inbox/{service.arrive(UZ)}/delete").status == 404
+
+
+def test_what_is_owed(call: Call, service: FakeService) -> None:
+    name = service.arrive(KZ)
+    duty = Duty(
+        participant=KZ,
+        notice_id=name,
+        code=Code("reply"),
+        state=DutyState.OPEN,
+        due=NOW,
+        escalates=NOW,
+        deputy_at=NOW,
+        met_at=None,
+        met_by=None,
+        permitted_until=None,
+        why={"obligation": "reply"},
+    )
+    service.dealings.owed = (duty, replace(duty, participant=UZ), replace(duty, state=DutyState.MET))
+    found = call("GET", "/v1/duties").json()["duties"]
+    assert [one["state"] for one in found] == ["open", "met"]
+    assert found[0]["due"] == NOW
+    assert len(call("GET", "/v1/duties?state=met").json()["duties"]) == 1
+    assert call("GET", "/v1/duties?state=done").status == 422
+
+
+def test_who_stands_in(call: Call) -> None:
+    wanted = {"to": "kz/police", "from": "2026-12-24T00:00:00Z", "until": "2027-01-02T00:00:00Z"}
+    assert call("GET", "/v1/delegations").json() == {"delegations": []}
+    assert call("POST", "/v1/delegations", wanted).status == 202
+    (found,) = call("GET", "/v1/delegations").json()["delegations"]
+    assert found == {"by": "kz/customs", **wanted, "index": 7}
+    assert call("POST", "/v1/delegations", {**wanted, "from_": NOW}).status == 422
 
 
 def test_subscriptions(call: Call) -> None:

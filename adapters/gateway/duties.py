@@ -1,0 +1,349 @@
+"""What is owed for a received notice: each obligation of the verdict, and the answer that a clock asks for.
+
+A duty arises with its notice, in one commit. It stands as long as the notice does, or is met by a statement, or becomes
+overdue at its time. Functions of a transaction; what is done at a time is for `keeping` to do. No answer is asked of
+who gives way to others: an agency's clock is its focal point's too, for that has the notice as well, and past the focal
+point's own time the deputy's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from adapters.gateway.status import Duty, DutyState
+from adapters.gateway.store import Transaction
+from schemas.codes import code_list
+from schemas.encoding import Time, from_seconds, to_seconds
+from schemas.ids import Code, NoticeId, ParticipantId, role_of
+from schemas.label import Label
+from schemas.strict_json import Json
+
+REPLY: Final = Code("reply")
+DELETE_BY: Final = Code("delete-by")
+RETENTION: Final = Code("keep-within-retention")
+CERTIFY: Final = Code("certify-deletion")
+COPY: Final = Code("copy-to-focal-point")
+REPORT: Final = Code("report-outcome")
+SHARING: Final = Code("ask-before-sharing")
+SANITISE: Final = Code("sanitise-before-sharing")
+TACIT: Final = Code("tacit-consent")
+DELETING: Final = (DELETE_BY, RETENTION, CERTIFY)
+"""Duties whose time deletes the notice, unless it is gone already."""
+
+CLOCKED: Final = frozenset({"issue", "correct", "ask_access", "ask_use"})
+"""Acts that may ask for an answer within a time."""
+
+WHY: Final = "duty.why"
+LEAST_GRACE_MS: Final = 3_600_000
+GRACE: Final = 4
+"""Past the time for an answer the focal point has a quarter of it, at least an hour, before its deputy is called."""
+
+_DAY_MS: Final = 24 * 3600 * 1000
+
+
+def arise(
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    act: str,
+    label: Label | None,
+    obligations: Sequence[Mapping[str, Any]],
+    *,
+    received_at: int,
+    issued_at: Time,
+    expires_at: Time | None,
+    is_focal_point: bool,
+) -> None:
+    """Keep what a notice asks for that has just arrived; `received_at` in Unix ms of its leaf."""
+    times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at)
+    for why in obligations:
+        code = why.get("obligation")
+        if isinstance(code, str):
+            due = _due(Code(code), why, times)
+            state = _first(Code(code), due, why, is_focal_point=is_focal_point)
+            _add(tx, participant, notice_id, Code(code), state, due, received_at, why)
+    due = reply_due(act, label, received_at)
+    if due is not None and label is not None:
+        clock = {
+            "obligation": REPLY,
+            "parameters": {"urgency": label.urgency or "", "reply_due": label.reply_due or ""},
+        }
+        _add(tx, participant, notice_id, REPLY, DutyState.OPEN, due, received_at, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """A notice's times: of its leaf and its statement in Unix ms, and when it expires."""
+
+    received_at: int
+    issued_at: int
+    expires_at: Time | None
+
+
+def _first(code: Code, due: int | None, why: Mapping[str, Any], *, is_focal_point: bool) -> DutyState:
+    if code == COPY:
+        own = is_focal_point and _said(why).get("whose") != "sender"
+        return DutyState.MET if own else DutyState.WITH_SENDER
+    if code == TACIT:
+        return DutyState.STANDING  # to say nothing is an answer
+    return DutyState.OPEN if due is not None or code in (CERTIFY, REPORT) else DutyState.STANDING
+
+
+def _add(
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    code: Code,
+    state: DutyState,
+    due: int | None,
+    since: int,
+    why: Mapping[str, Any],
+) -> None:
+    # Two States may ask for the same thing; the earlier time counts.
+    tx.connection.execute(
+        "INSERT INTO duty (participant, notice_id, code, state, due, since, why) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (participant, notice_id, code) DO UPDATE SET"
+        " due = min(coalesce(due, excluded.due), coalesce(excluded.due, due)),"
+        " state = CASE WHEN excluded.due IS NOT NULL THEN excluded.state ELSE state END",
+        (
+            participant,
+            notice_id,
+            code,
+            state,
+            due,
+            since,
+            tx.seal(WHY, _place(participant, notice_id, code), _json(why)),
+        ),
+    )
+
+
+def _json(why: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(why)
+
+
+def _place(participant: str, notice_id: str, code: str) -> str:
+    return f"{participant}/{notice_id}/{code}"
+
+
+def _said(why: Mapping[str, Any]) -> Mapping[str, Any]:
+    parameters = why.get("parameters")
+    return parameters if isinstance(parameters, Mapping) else {}
+
+
+def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
+    """Return when an obligation must be done, in Unix ms, by what it says or by the notice's own expiry."""
+    said = _said(why)
+    if code == DELETE_BY:
+        values = said.get("values") or ()
+        # By a day and before a day are the same here: at its first second it is gone.
+        return _day(values[0]) if values else None
+    days = said.get("days")
+    ahead = None
+    if isinstance(days, str) and days.isascii() and days.isdigit() and len(days) < 6:
+        ahead = int(days) * _DAY_MS
+    if code == RETENTION:
+        ends = [] if times.expires_at is None else [to_seconds(times.expires_at) * 1000]
+        ends += [] if ahead is None else [times.issued_at + ahead]
+        return min(ends, default=None)
+    return times.received_at + ahead if ahead is not None and code in (CERTIFY, REPORT, TACIT) else None
+
+
+def _day(text: object) -> int | None:
+    try:
+        return int(datetime.strptime(str(text), "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
+    except ValueError:
+        return None  # the rules refuse such a label
+
+
+def reply_due(act: str, label: Label | None, received_at: int) -> int | None:
+    """Return when an answer to a statement of an act is due, in Unix ms; None where none is."""
+    if label is None or act not in CLOCKED:
+        return None
+    if label.reply_due is not None:
+        return to_seconds(label.reply_due) * 1000
+    entry = code_list("urgency").entries.get(label.urgency or Code(""))
+    seconds = None if entry is None else entry.extra.get("clock_seconds")
+    return received_at + seconds * 1000 if isinstance(seconds, int) else None
+
+
+# What meets a duty
+
+
+def answered(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int) -> None:
+    """Note that a notice was answered, by the statement `by`: in time or late."""
+    _meet(tx, participant, notice_id, (REPLY, REPORT), by, at)
+
+
+def answered_for(
+    tx: Transaction, participant: ParticipantId, sender: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int
+) -> None:
+    """Note that somebody of the same State has answered a notice that this participant has, too."""
+    if sender != participant and role_of(sender) == role_of(participant):
+        _meet(tx, participant, notice_id, (REPLY,), by, at)
+
+
+def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int) -> None:
+    """Note that a notice's text is gone here: nothing else is owed for it but the certificate."""
+    _meet(tx, participant, notice_id, (DELETE_BY, RETENTION), None, at)
+    tx.connection.execute(
+        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code <> ?",
+        (participant, notice_id, CERTIFY),
+    )
+    tx.connection.execute(
+        "UPDATE duty SET due = ? WHERE participant = ? AND notice_id = ? AND code = ? AND state = 'open'",
+        (at, participant, notice_id, CERTIFY),
+    )
+
+
+def certified(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int) -> None:
+    """Note which statement certifies a deletion."""
+    _meet(tx, participant, notice_id, (CERTIFY,), by, at)
+
+
+def _meet(
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    codes: Sequence[Code],
+    by: NoticeId | None,
+    at: int,
+) -> None:
+    for code in codes:
+        tx.connection.execute(
+            "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
+            " AND state IN ('open', 'overdue')",
+            (at, by, participant, notice_id, code),
+        )
+
+
+def permit(
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    use: str,
+    until: Time | None,
+    by: NoticeId,
+    *,
+    at: int,
+) -> None:
+    """Note that the originator has permitted a use, or with `until` permitted it for a time."""
+    _lift(tx, participant, notice_id, use, DutyState.PERMITTED, until, by, at)
+
+
+def forbid(
+    tx: Transaction, participant: ParticipantId, notice_id: NoticeId, use: str, by: NoticeId, *, at: int
+) -> None:
+    """Note that the originator has refused a use, perhaps after it had permitted it."""
+    _lift(tx, participant, notice_id, use, DutyState.STANDING, None, by, at)
+
+
+def _lift(
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    use: str,
+    state: DutyState,
+    until: Time | None,
+    by: NoticeId,
+    at: int,
+) -> None:
+    entry = code_list("uses").entries.get(Code(use))
+    if entry is None:
+        return
+    # In the log's order, whatever the order of arrival: the latest word counts.
+    tx.connection.execute(
+        "UPDATE duty SET state = ?, permitted_until = ?, met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ?"
+        " AND code = ? AND state IN ('standing', 'permitted') AND coalesce(met_at, 0) <= ?",
+        (state, until, at, by, participant, notice_id, str(entry.extra["obligation"]), at),
+    )
+
+
+# What is asked
+
+
+def of(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> tuple[Duty, ...]:
+    """Return what is owed for a notice, by code."""
+    rows = tx.connection.execute(
+        f"SELECT {_COLUMNS} FROM duty WHERE participant = ? AND notice_id = ? ORDER BY code",  # noqa: S608 - constants
+        (participant, notice_id),
+    )
+    return tuple(_duty(tx, row) for row in rows.fetchall())
+
+
+def listed(
+    tx: Transaction, participant: ParticipantId, *, state: DutyState | None, limit: int = 1000
+) -> tuple[Duty, ...]:
+    """Return what a participant owes: with a time first, the nearest ahead."""
+    rows = tx.connection.execute(
+        f"SELECT {_COLUMNS} FROM duty WHERE participant = ? AND (? IS NULL OR state = ?)"  # noqa: S608 - constants
+        " ORDER BY due IS NULL, due, notice_id, code LIMIT ?",
+        (participant, state, state, limit),
+    )
+    return tuple(_duty(tx, row) for row in rows.fetchall())
+
+
+def past(tx: Transaction, now: int, *, deleting: bool, limit: int) -> tuple[Duty, ...]:
+    """Return duties, of all participants, whose time is over and that are not met, the oldest first.
+
+    Those that a deletion meets, or the others: what nobody does must not keep the former from being done.
+    """
+    rows = tx.connection.execute(
+        f"SELECT {_COLUMNS} FROM duty WHERE due IS NOT NULL AND state IN ('open', 'overdue') AND due <= ?"  # noqa: S608
+        f" AND code {'IN' if deleting else 'NOT IN'} (?, ?, ?) ORDER BY due LIMIT ?",
+        (now, *DELETING, limit),
+    )
+    return tuple(_duty(tx, row) for row in rows.fetchall())
+
+
+def mark_overdue(tx: Transaction, now: int) -> int:
+    """Note which duties are overdue that no deletion meets; return how many are since the last time."""
+    return tx.connection.execute(
+        "UPDATE duty SET state = 'overdue' WHERE due IS NOT NULL AND state = 'open' AND due <= ? AND code NOT IN (?, ?, ?)",
+        (now, *DELETING),
+    ).rowcount
+
+
+def stands(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, code: Code, *, now: int) -> bool:
+    """Say whether a duty forbids something now: it is there, and no permission of the originator's lifts it."""
+    row = tx.connection.execute(
+        "SELECT state, permitted_until FROM duty WHERE participant = ? AND notice_id = ? AND code = ?",
+        (participant, notice_id, code),
+    ).fetchone()
+    if row is None:
+        return False
+    state, until = row
+    return state != DutyState.PERMITTED or (until is not None and until <= from_seconds(now // 1000))
+
+
+_COLUMNS: Final = "participant, notice_id, code, state, due, since, met_at, met_by, permitted_until, why"
+
+
+def _duty(tx: Transaction, row: tuple[Any, ...]) -> Duty:
+    participant, notice_id, code, state, due, since, met_at, met_by, permitted_until, cell = row
+    why: dict[str, Json] = orjson.loads(tx.open(WHY, _place(participant, notice_id, code), cell))
+    clocked = due is not None and code == REPLY
+    return Duty(
+        participant=ParticipantId(participant),
+        notice_id=NoticeId(notice_id),
+        code=Code(code),
+        state=DutyState(state),
+        due=None if due is None else _time(due),
+        escalates=_time(due) if clocked else None,
+        deputy_at=_time(deputy_at(since, due)) if clocked else None,
+        met_at=None if met_at is None else _time(met_at),
+        met_by=met_by,
+        permitted_until=permitted_until,
+        why=why,
+    )
+
+
+def deputy_at(since: int, due: int) -> int:
+    """Return when an answer that was due is its focal point's deputy's to give, in Unix ms."""
+    return due + max(LEAST_GRACE_MS, (due - since) // GRACE)
+
+
+def _time(milliseconds: int) -> Time:
+    return from_seconds(milliseconds // 1000)

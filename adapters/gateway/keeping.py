@@ -1,0 +1,147 @@
+"""Do what is owed at its time: delete, certify, and call those who have to answer (design: access, focal-point network).
+
+One loop for all participants of a gateway. Each step is one commit, so that a crash in between repeats nothing: a text
+is gone and its certificate owed in the same commit, and the certificate is in the outbox in the commit that says so.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import structlog
+
+from adapters.gateway import asking, deletions, duties, inbox, outbox
+from adapters.gateway.alarms import Alarms
+from adapters.gateway.follow import Follower
+from adapters.gateway.labels import LabelDefaults
+from adapters.gateway.network import Network
+from adapters.gateway.status import Duty
+from adapters.gateway.store import Store, Transaction
+from schemas import ids
+from schemas.encoding import from_seconds, to_seconds
+from schemas.ids import Code, NoticeId, ParticipantId
+
+AT_ONCE: Final = 500
+OVERDUE: Final = "reply-overdue"
+ESCALATED: Final = "reply-escalated"
+DUTY: Final = "duty-overdue"
+RETENTION: Final = Code("keep-within-retention")
+_log = structlog.get_logger("gateway")
+
+
+class Keeper:
+    """Keeps the duties of a gateway's participants. Used in one event loop; `run` is its one task."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        alarms: Alarms,
+        follower: Follower,
+        defaults: Callable[[ParticipantId], LabelDefaults],
+        participants: tuple[ParticipantId, ...],
+        now_ms: Callable[[], int],
+        seconds: float,
+        wake: Callable[[ParticipantId], None],
+    ) -> None:
+        """Look every `seconds`; `wake` tells a participant's sender that something waits."""
+        self._store = store
+        self._alarms = alarms
+        self._follower = follower
+        self._defaults = defaults
+        self._participants = participants
+        self._now_ms = now_ms
+        self._seconds = seconds
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Keep until cancelled."""
+        network = await self._follower.wait()
+        while True:
+            network = self._follower.network or network
+            await self.keep(network)
+            await asyncio.sleep(self._seconds)
+
+    async def keep(self, network: Network) -> None:
+        """Do once what is due now."""
+        # A machine whose clock is behind the log's deletes and calls by the log's.
+        now = network.moment(self._now_ms()).received_at
+        past = await self._store.read(partial(duties.past, now=now, deleting=True, limit=AT_ONCE))
+        if past:
+            await self._store.write(partial(_delete, past, now))
+        if await self._store.read(self._certificates_owed):
+            for who in await self._store.write(partial(self._certify, now=now)):
+                self._wake(who)
+        waiting = await self._store.read(partial(duties.past, now=now, deleting=False, limit=AT_ONCE))
+        if any(duty.state == "open" for duty in waiting):
+            await self._store.write(partial(duties.mark_overdue, now=now))
+        await self._call(network, waiting, now)
+
+    def _certificates_owed(self, tx: Transaction) -> bool:
+        return any(deletions.owed(tx, who, limit=1) for who in self._participants)
+
+    def _certify(self, tx: Transaction, now: int) -> list[ParticipantId]:
+        """Put the certificates that are owed into the outbox; return whose they are."""
+        told = []
+        for who in self._participants:
+            for deletion in deletions.owed(tx, who, limit=AT_ONCE):
+                item = inbox.item(tx, who, deletion.notice_id)
+                assert item is not None  # it was deleted there
+                name = ids.new_notice_id(now)
+                draft = asking.certify(
+                    item,
+                    Code(deletion.reason),
+                    from_seconds(deletion.at // 1000),
+                    self._defaults(who),
+                    at=now,
+                )
+                outbox.accept(tx, who, [(name, draft)], at=now, ref=deletion.notice_id)
+                deletions.told(tx, deletion, name, at=now)
+                told.append(who)
+        return told
+
+    async def _call(self, network: Network, waiting: tuple[Duty, ...], now: int) -> None:
+        """Raise an alarm for what each participant has to do at once, and end it once nothing is left."""
+        late: dict[str, list[str]] = {OVERDUE: [], ESCALATED: [], DUTY: []}
+        for duty in waiting:
+            kind = _kind(duty, network, now)
+            if kind is not None:
+                late[kind].append(f"{duty.participant} {duty.notice_id}")
+        for kind, names in late.items():
+            if names:
+                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+                await self._alarms.start(kind, f"{_SAYS[kind]}: {', '.join(names[:_SHOWN])}{more}.")
+            else:
+                await self._alarms.end(kind)
+
+
+_SHOWN: Final = 5
+_SAYS: Final[Mapping[str, str]] = {
+    OVERDUE: "The time for an answer is over",
+    ESCALATED: "An agency has not answered in time, and its State must",
+    DUTY: "An obligation is overdue",
+}
+
+
+def _kind(duty: Duty, network: Network, now: int) -> str | None:
+    """Return which alarm an overdue duty is for its participant now: its deputies are called after the focal point."""
+    if duty.code != duties.REPLY:
+        return DUTY
+    who, role = duty.participant, ids.role_of(duty.participant)
+    if network.focal_point(role) == who:
+        return ESCALATED
+    if who in network.deputies(role, from_seconds(now // 1000)):
+        assert duty.deputy_at is not None  # an answer has a time
+        return ESCALATED if to_seconds(duty.deputy_at) * 1000 <= now else OVERDUE
+    return OVERDUE
+
+
+def _delete(past: tuple[Duty, ...], now: int, tx: Transaction) -> None:
+    for duty in past:
+        reason = RETENTION if duty.code == duties.CERTIFY else duty.code
+        if inbox.delete(tx, duty.participant, NoticeId(duty.notice_id), reason, at=now):
+            _log.info("notice.deleted", participant=duty.participant, notice=duty.notice_id, reason=duty.code)
+        elif duty.code != duties.CERTIFY:
+            # It was recalled, or never could be read: there is nothing left to delete.
+            duties.deleted(tx, duty.participant, duty.notice_id, at=now)
