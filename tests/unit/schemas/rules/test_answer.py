@@ -369,3 +369,31 @@ def test_order_and_ids_of_conditions_do_not_matter(seed: int) -> None:
     assert first.permitted is second.permitted
     assert len(first.determining) == len(second.determining)
     assert len(first.obligations) == len(second.obligations)
+
+
+def test_of_a_question_without_label_or_content_nothing_is_changed() -> None:
+    facts = replace(asked(), label=None)
+    assert (
+        changed(facts, (Change("consent-of", "it"), Change("purpose", "prevention"), Change("handover", "yes")))
+        == facts
+    )
+    unknown = asked(content={"special_categories": None})
+    assert changed(unknown, (Change("special-categories", "health"),)) == unknown
+
+
+def test_what_more_than_law_denies_is_not_searched_on() -> None:
+    """A change that the label itself forbids leads nowhere: here H9, which no list knows, stands in every way."""
+    rules = rules_of([law_condition("c", "purpose", "require", {"purposes": ["gossip-free"]})])
+    assert answer(asked(), rules, evaluator="x").kind == "no"
+    strict = [law_condition("c", "purpose", "require", {"purposes": ["investigation"]})]
+    labelled = asked(purpose="prevention", handling=["h9"])
+    assert answer(labelled, rules_of(strict), evaluator="x").changes == ()
+
+
+def test_a_part_that_would_do_makes_a_set_too_large() -> None:
+    """Towards persons one way asks for a court; without data on persons nothing does."""
+    conditions = [
+        law_condition("a", "judicial-leave", "require", {"authorities": ["court"]}, applies_to={"nominal": True}),
+        law_condition("b", "nominal-recipients", "require", {"agency_kinds": ["customs"]}),
+    ]
+    assert ways(conditions, asked(nominal=True)) == [[("nominal", "no")]]
