@@ -156,7 +156,7 @@ def test_changes_may_be_made_one_after_the_other(seed: int, data: st.DataObject)
 
 
 def test_a_search_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_DECISIONS", 1)
+    monkeypatch.setattr(module, "MOST_DECISIONS", 0)
     rules = rules_of([law_condition("c", "purpose", "require", {"purposes": ["investigation"]})])
     found = answer(asked(purpose="prevention"), rules, evaluator="x")
     assert (found.kind, found.changes, found.complete) == ("no", (), False)
@@ -388,6 +388,10 @@ def test_what_more_than_law_denies_is_not_searched_on() -> None:
     strict = [law_condition("c", "purpose", "require", {"purposes": ["investigation"]})]
     labelled = asked(purpose="prevention", handling=["h9"])
     assert answer(labelled, rules_of(strict), evaluator="x").changes == ()
+    # No label may state the consent of a State that no list knows.
+    consent = [law_condition("e", "cd-consent-of-states", "require", inputs="content")]
+    unknown = asked(kind="controlled-delivery", content={"states": ["qx"]})
+    assert answer(unknown, rules_of(consent), evaluator="x").kind == "no"
 
 
 def test_a_part_that_would_do_makes_a_set_too_large() -> None:
