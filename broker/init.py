@@ -25,9 +25,11 @@ from keys.sign import Ed25519Signer
 from schemas import encoding, ids
 from schemas.encoding import Members
 from schemas.errors import Error, FormError
-from schemas.ids import Origin
-from schemas.rules.condition import parse_profile
+from schemas.ids import Origin, Role
+from schemas.rules.condition import own_profile
+from schemas.rules.flaws import check_flawless
 from schemas.rules.network import parse_network
+from schemas.rules.vocabulary import vocabulary
 
 KEYS: Final = "keys"
 PUBLIC: Final = "broker-public.json"
@@ -189,8 +191,9 @@ def demand_own_log(log: LogTarget, public: BrokerPublic) -> None:
         raise Error("The directory names another log's keys than this broker's.", problem="wrong-log")
 
 
-def _check_law(data: bytes) -> None:
-    parse_profile(data)
+def _check_law(state: Role, data: bytes) -> None:
+    """Refuse a law that is another State's, or that could only deny: what cannot be evaluated is not let in."""
+    check_flawless(own_profile(state, data), vocabulary())
 
 
 def _check_network(data: bytes) -> None:

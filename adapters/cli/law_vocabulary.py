@@ -90,7 +90,7 @@ def _example(kind: ConditionType) -> dict[str, Json]:
     return {
         "with": in_a_line(given),
         "silent": in_a_line(_flat(_object(example["silent"]))),
-        "speaks": in_a_line(_flat(_object(example["speaks"]))),
+        "speaks": in_a_line(_flat(_object(example["speaks"]))) or "anything else",
     }
 
 

@@ -37,6 +37,7 @@ def send(
     ] = None,
     *,
     preview: Annotated[bool, typer.Option("--preview", help="Say who would get it and why; send nothing.")] = False,
+    states: Annotated[bool, typer.Option("--states", help="With --preview: ask about all States.")] = False,
     gateway: GatewayUrl = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
@@ -45,7 +46,8 @@ def send(
     request = _request(file, {"topic": topic, "to": to or None})
     client = connect(gateway, token_file, ca_file)
     if preview:
-        _show_preview(client.call("POST", "/v1/notices/preview", body=request))
+        query = {"states": "true"} if states else None
+        _show_preview(client.call("POST", "/v1/notices/preview", body=request, query=query))
         return
     headers = {} if key is None else {"Idempotency-Key": key}
     if wait:
@@ -214,23 +216,35 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        rows = [{"who": "you", **_verdict(found["publish"], "")}]
+        rows = [{"who": "you", **_verdict(found["publish"], "", found["changes"])}]
         rows += [
-            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]))}
+            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]), item["changes"])}
             for item in _objects(found["candidates"])
         ]
-        columns = [Column("Who", "who"), Column("Answer", "answer"), Column("Why", "why"), Column("Owed", "owed")]
+        columns = [
+            Column("Who", "who"),
+            Column("Answer", "answer"),
+            Column("Why", "why"),
+            Column("Lawful (any of)", "lawful"),
+            Column("Owed", "owed"),
+        ]
         where.listing("candidates", rows, columns)
         where.say(f"By directory version {found['directory']}. Nothing was sent.")
     if not found["would_send"]:
         raise AnswerIsNoError
 
 
-def _verdict(verdict: Json, detail: str) -> dict[str, Json]:
+def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
     if not isinstance(verdict, dict):
-        return {"answer": "no", "why": detail, "owed": ""}
+        return {"answer": "no", "why": detail, "lawful": "", "owed": ""}
     owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
-    why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
     if verdict["permitted"]:
-        return {"answer": "yes-if" if owed else "yes", "why": "", "owed": owed}
-    return {"answer": "no", "why": why[0] if why else detail, "owed": ""}
+        return {"answer": "yes-if" if owed else "yes", "why": "", "lawful": "", "owed": owed}
+    why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
+    sets = (
+        [" + ".join(reason(one["says"]) for one in _objects(each)) for each in changes]
+        if isinstance(changes, list)
+        else []
+    )
+    answer = "yes-if" if sets else "no"
+    return {"answer": answer, "why": why[0] if why else detail, "lawful": " | ".join(sets[:4]), "owed": ""}

@@ -29,7 +29,7 @@ from keys.directory.records import StateFile
 from keys.directory.tuf_api import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 from keys.directory.tuf_key import TufKey
 from schemas import strict_json
-from schemas.ids import Origin
+from schemas.ids import Origin, Role
 
 LONGEST_LIFE: Final = 366 * 24 * 3600
 """Seconds ahead that an uploaded role may expire."""
@@ -37,6 +37,7 @@ LONGEST_LIFE: Final = 366 * 24 * 3600
 SNAPSHOT_RENEWAL: Final = files_of.SNAPSHOT_LIFE // 2
 
 Check = Callable[[bytes], None]
+LawCheck = Callable[[Role, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +58,22 @@ def _strict(data: bytes) -> None:
     strict_json.parse_object(data, limit=MAX_FILE)
 
 
+def _strict_law(_: Role, data: bytes) -> None:
+    _strict(data)
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """All files of the static directory by name, and the operator's keys.
 
-    `check_law` and `check_network` read a `law.json` and a `network/network.json` and raise where the form is wrong;
+    `check_law` (of a State) and `check_network` read a `law.json` and a `network/network.json` and raise where it is wrong;
     without them any strict JSON object will do.
     """
 
     files: Mapping[str, bytes]
     snapshot_key: TufKey
     timestamp_key: TufKey
-    check_law: Check = _strict
+    check_law: LawCheck = _strict_law
     check_network: Check = _strict
 
     def begin(self, targets: bytes, network: Mapping[str, bytes], *, now: int) -> NewVersion:
@@ -133,7 +138,7 @@ class Repository:
         scope = scopes.scope_of(role)
         data = changed[scope.target]
         if scope.law:
-            self.check_law(data)
+            self.check_law(scope.role, data)
         else:
             new = StateFile.parse(data, scope.role)
             check_append_only(self._state(scope), new, tree_size=tree_size, now_s=now, at_upload=True)

@@ -7,7 +7,6 @@ Everything said here was decided: each answer *yes if* was asked again with its 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final, Literal
 
 from schemas.codes import LANGUAGES
@@ -70,57 +69,37 @@ def answer(facts: Facts, rules: Rules, *, evaluator: str) -> Answer:
     # What the network or the originator denies, no change of the notice makes lawful.
     if verdict.permitted or len(unmet) < len(verdict.determining):
         return Answer(verdict)
-    changes, complete = _Search(facts, rules, evaluator).run(unmet)
+    changes, complete = _search(facts, rules, evaluator, unmet)
     return Answer(verdict, changes, complete)
 
 
-class _Search:
-    """Breadth first: take the first condition that denies, try each change that would meet it, ask again.
+def _search(facts: Facts, rules: Rules, evaluator: str, unmet: Unmet) -> tuple[tuple[Changes, ...], bool]:
+    """Return the smallest sets, fewest and first by name before others, and whether that is all of them.
 
-    Whatever permits must meet that condition, so no smallest set is passed over.
+    Breadth first: take the first condition that denies, try each change that would meet it, ask again. Whatever permits
+    must meet that condition and each after it, so it is reached by parts of itself, and no smallest set is passed over.
     """
-
-    def __init__(self, facts: Facts, rules: Rules, evaluator: str) -> None:
-        self._facts = facts
-        self._rules = rules
-        self._evaluator = evaluator
-        self._permitted: dict[frozenset[Change], bool] = {frozenset(): False}
-        self._complete = True
-
-    def run(self, unmet: Unmet) -> tuple[tuple[Changes, ...], bool]:
-        """Return the smallest sets, fewest and first by name before others, and whether that is all."""
-        found: list[frozenset[Change]] = []
-        seen: set[frozenset[Change]] = {frozenset()}
-        queue = deque(_next(frozenset(), self._facts, unmet, seen))
-        while queue:
-            changes, before, more = queue.popleft()
-            if any(one <= changes for one in found):
-                continue
-            if len(changes) > MOST_CHANGES or len(self._permitted) >= MOST_DECISIONS:
-                self._complete = False
-                continue
-            # To make the last changes alone is to make all of them: what is added adds up, what is replaced is replaced.
-            facts, unmet = changed(before, more), []
-            verdict = decide(facts, self._rules, evaluator=self._evaluator, unmet=unmet)
-            self._permitted[changes] = verdict.permitted
-            if verdict.permitted:
-                found.append(changes)
-            elif len(unmet) == len(verdict.determining):
-                queue.extend(_next(changes, facts, unmet, seen))
-        smallest = [one for one in found if not self._has_less(one)]
-        return tuple(sorted((tuple(sorted(one)) for one in smallest), key=lambda one: (len(one), one))), self._complete
-
-    def _has_less(self, changes: frozenset[Change]) -> bool:
-        """Say whether a part of the changes would do."""
-        for size in range(1, len(changes)):
-            for part in combinations(sorted(changes), size):
-                less = frozenset(part)
-                if less not in self._permitted:
-                    facts = changed(self._facts, less)
-                    self._permitted[less] = decide(facts, self._rules, evaluator=self._evaluator).permitted
-                if self._permitted[less]:
-                    return True
-        return False
+    found: list[frozenset[Change]] = []
+    seen: set[frozenset[Change]] = {frozenset()}
+    queue = deque(_next(frozenset(), facts, unmet, seen))
+    decisions, complete = 0, True
+    while queue:
+        changes, before, more = queue.popleft()
+        if any(one <= changes for one in found):
+            continue
+        if len(changes) > MOST_CHANGES or decisions >= MOST_DECISIONS:
+            complete = False
+            continue
+        # To make the last changes alone is to make all of them: what is added adds up, what is replaced is replaced.
+        after, unmet = changed(before, more), []
+        verdict = decide(after, rules, evaluator=evaluator, unmet=unmet)
+        decisions += 1
+        if verdict.permitted:
+            found.append(changes)
+        elif len(unmet) == len(verdict.determining):
+            queue.extend(_next(changes, after, unmet, seen))
+    smallest = [tuple(sorted(one)) for one in found if not any(other < one for other in found)]
+    return tuple(sorted(smallest, key=lambda one: (len(one), one))), complete
 
 
 def _next(

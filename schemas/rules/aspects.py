@@ -115,9 +115,8 @@ def _kind_of_recipient(facts: Facts, _: Party | None) -> Value:
 
 
 def _clearance(facts: Facts, _: Party | None) -> Value:
-    if facts.recipient is None:
-        return None
-    return frozenset() if facts.recipient.clearance is None else frozenset((facts.recipient.clearance,))
+    who = facts.recipient
+    return None if who is None else frozenset(() if who.clearance is None else (who.clearance,))
 
 
 def _kept_for(facts: Facts, _: Party | None) -> Value:

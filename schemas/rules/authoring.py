@@ -86,6 +86,8 @@ class _Draft:
         self.places: list[int] = []
         members = {name: _plain(value, f"/{name}") for name, value in given.items()}
         self.model: type[LawProfile | LabelProfile] = LabelProfile if members.get("form") == "law/0" else LawProfile
+        if members.get("form") not in (None, "law/0", "law/1"):
+            raise FormError("Must be law/1, or law/0 for an older text.", pointer="/form")
         known = self.model.model_fields.keys() - {"v", "conditions"} | {"condition"}
         if not members.keys() <= known:
             raise FormError(
@@ -126,15 +128,16 @@ class _Draft:
         """Say whether the author left out what stands at a pointer: the model only finds that null is no text."""
         here: Json = self.document
         for step in pointer.split("/")[1:]:
-            if isinstance(here, dict):
-                here = here.get(step)
-            elif isinstance(here, list) and step.isdigit():
-                here = here[int(step)]
+            here = here[int(step)] if isinstance(here, list) else here.get(step) if isinstance(here, dict) else ""
         return bool(pointer) and here is None
 
     def placed(self, error: FormError | MalformedError) -> Error:
         """Return an error that names the author's condition, its member and its line, as far as they are known."""
-        if self._lacks(error.pointer or ""):
+        if (
+            error.code == FormError.problem
+            and not error.detail.startswith("Is missing.")
+            and self._lacks(error.pointer or "")
+        ):
             error = FormError("Is missing.", pointer=error.pointer, problem=error.code)
         found = _IN_CONDITION.fullmatch(error.pointer or "")
         if found is None:
@@ -187,7 +190,8 @@ def _law_condition(given: Json) -> Json:
         defaults |= {"inputs": kind.inputs}
         defaults |= {"effect": kind.effects[0]} if len(kind.effects) == 1 else {}
     else:
-        defaults |= {"inputs": "label"}
+        # What is wrong is then the type, and nothing else is said of it.
+        defaults |= {"inputs": "label", "effect": "deny"}
     condition = _condition(given, LawCondition, defaults)
     if isinstance(condition, dict) and isinstance(parameters := condition["parameters"], dict):
         condition["parameters"] = {name: _sorted(value) for name, value in sorted(parameters.items())}

@@ -47,10 +47,9 @@ def with_changes(changes: frozenset[Change], more: tuple[Change, ...]) -> frozen
 
 def values_of(label: Label | None, name: str) -> frozenset[str]:
     """Return the values of one of a label's conditions, none where it has no such condition."""
-    if label is not None:
-        for item in label.conditions:
-            if item.code == name:
-                return frozenset(item.values)
+    for item in () if label is None else label.conditions:
+        if item.code == name:
+            return frozenset(item.values)
     return frozenset()
 
 

@@ -5,36 +5,67 @@ have signed, denies or obliges by labels alone; its conditions read as those of 
 that one engine evaluates both. Nothing here states any law.
 """
 
+import re
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from schemas.errors import FormError
 from schemas.ids import Code, Role
+from schemas.limits import LIMITS
 from schemas.rules.builtin import RESERVED
 from schemas.rules.condition_types import CONDITION_TYPES
 from schemas.rules.reading import (
     Codes,
     FormCode,
     FormDay,
+    FormDigest,
     FormState,
     FormTime,
+    ascending,
     check_validity,
     form_of,
     in_order,
     read,
-    some,
     write,
 )
 from schemas.rules.text import Sentence, Text
 
 _FORM = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-Value = Annotated[tuple[FormCode, ...], AfterValidator(some)] | FormCode | Annotated[int, Field(ge=0)]
+_NAME: Final = re.compile("[a-z]+(?:_[a-z]+)*")
+_CODE: Final = re.compile("[a-z0-9][a-z0-9-]*")
+
+Value = tuple[str, ...] | str | int
 """What a parameter is: codes, a code, or a number."""
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z]+(?:_[a-z]+)*$", max_length=64)]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or len(name) > _LONGEST or not _NAME.fullmatch(name):
+        raise ValueError("Must be names in lower-case letters and underscores.")
+    return name
+
+
+def _value(value: object) -> Value:
+    """Read a parameter; raise `ValueError`, as pydantic wants it."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LIMITS.integer:
+        return value
+    given: list[object] = value if isinstance(value, list) else [value]
+    codes = [code for code in given if isinstance(code, str) and len(code) <= _LONGEST and _CODE.fullmatch(code)]
+    if not codes or len(codes) < len(given):
+        raise ValueError("Must be a list of codes, a code, or a number; codes are lower-case letters, digits, hyphens.")
+    return ascending(tuple(codes)) if isinstance(value, list) else codes[0]
+
+
+def _plain(value: Value) -> list[str] | str | int:
+    return list(value) if isinstance(value, tuple) else value
+
+
+_LONGEST: Final = 64
+Parameters = dict[
+    Annotated[str, PlainValidator(_name)], Annotated[Value, PlainValidator(_value), PlainSerializer(_plain)]
+]
 
 
 class Applies(BaseModel):
@@ -101,7 +132,7 @@ class LawCondition(BaseModel):
     article: Sentence
     applies_to: Applies
     effect: Literal["deny", "require", "oblige", "limit"]
-    parameters: dict[Name, Value]
+    parameters: Parameters
     explanation: Text | None
     valid_from: FormTime | None
     valid_to: FormTime | None
@@ -141,7 +172,7 @@ class LawProfile(BaseModel):
     illustration: bool
     baseline: FormCode | None
     source: Sentence | None
-    simulation: Digest | None
+    simulation: FormDigest | None
     conditions: Annotated[tuple[LawCondition, ...], Field(min_length=1)]
 
 

@@ -23,7 +23,9 @@ _CODE: Final = r"^[a-z0-9][a-z0-9-]*$"
 _ROLE: Final = r"^(?:[a-z]{2}|int-[a-z0-9][a-z0-9-]*|audit)$"
 _STATE: Final = r"^[a-z]{2}$"
 _ACT: Final = r"^[a-z]+(?:_[a-z]+)?$"
+_DIGEST: Final = r"^[0-9a-f]{64}$"
 _FORMS: Final = {
+    _DIGEST: "Must be a SHA-256 in 64 hexadecimal digits.",
     _STATE: "Must be the two letters of a State.",
     _ACT: "Must be the name of an act.",
     _CODE: "Must be a code: lower-case letters, digits and hyphens.",
@@ -67,6 +69,7 @@ FormRole = Annotated[Role, StringConstraints(pattern=_ROLE, max_length=64)]
 FormState = Annotated[Role, StringConstraints(pattern=_STATE)]
 FormDay = Annotated[str, AfterValidator(_day)]
 ActName = Annotated[str, StringConstraints(pattern=_ACT, max_length=64)]
+FormDigest = Annotated[str, StringConstraints(pattern=_DIGEST)]
 FormTime = Annotated[Time, AfterValidator(_time)]
 Codes = Annotated[tuple[FormCode, ...] | None, AfterValidator(some)]
 """A restriction to some codes: null for none, else sorted, unique and not empty."""
@@ -122,6 +125,8 @@ def explained(error: ValidationError) -> FormError | MalformedError:
     if first["type"] == "extra_forbidden":
         # The last step is a name that the author made up; the object around it is ours.
         location, detail = location[:-1], "Has a member that this form does not know."
+    if location[-1:] == ("[key]",):
+        location = location[:-2]
     if first["type"] == "string_pattern_mismatch":
         detail = _FORMS[first["ctx"]["pattern"]]
     return FormError(detail, pointer="".join(f"/{step}" for step in location))

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from broker import app, examine, init
@@ -18,6 +19,7 @@ from schemas.errors import Error, FormError
 from schemas.ids import Role
 from schemas.rules.network import default_network
 from tests.broker_world import HandClock
+from tests.unit.schemas.rules.laws import law, law_condition
 
 ORIGIN = "test.invalid/init"
 NOW = 1_790_000_000
@@ -163,8 +165,20 @@ def test_network_rules_are_read_before_they_are_installed(fresh, made):
 def test_laws_are_read_before_they_are_accepted(made):
     keys = init.BrokerKeys.open(init.FileCustody(made[0] / "keys", PASSPHRASE))
     repository = init.repository_of({}, keys)
-    with pytest.raises(Error):
-        repository.check_law(b"{}")
+    good = law("al", [law_condition("c", "purpose", "require", {"purposes": ["investigation"]})])
+    repository.check_law("al", orjson.dumps(good))
+    again = {**good["conditions"][0], "valid_from": "2027-01-01T00:00:00Z"}
+    bad = {
+        "malformed": {},
+        "law-scope": {**good, "state": "it"},
+        "law-unknown-code": law("al", [law_condition("c", "purpose", "require", {"purposes": ["gossip"]})]),
+        "law-overlap": {**good, "conditions": [*good["conditions"], again]},
+        "invalid-form": law("al", [law_condition("c", "purpose", "require", {})]),
+    }
+    for problem, profile in bad.items():
+        with pytest.raises(Error) as refused:
+            repository.check_law("al", orjson.dumps(profile) if profile else b"{")
+        assert refused.value.code == problem
 
 
 # Starting

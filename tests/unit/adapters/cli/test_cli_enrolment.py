@@ -173,6 +173,22 @@ def test_from_nothing_to_a_directory_with_an_agency_and_a_law(valise, found):
     assert valise("law", "upload", signed["update"])["directory"] == 3
     assert "fr" in paper.directory().laws
 
+    # Another text, and back: the old one, unchanged, under two signatures of its own.
+    first = paper.directory().laws["fr"]
+    assert valise("law", "show", "fr")["version"] == "1"
+    Path("fr.toml").write_text(LAW.replace('version = "1"', 'version = "2"'))
+    signed = valise("law", "sign", "fr.toml", *officer)
+    valise("law", "sign", signed["update"], "--keys", "fr", "--key", "focal", "--passphrase-file", "fr.pass")
+    valise("law", "upload", signed["update"])
+    assert paper.directory().laws["fr"] != first
+    back = valise("law", "restore", "fr", *officer)
+    valise("law", "sign", back["update"], "--keys", "fr", "--key", "focal", "--passphrase-file", "fr.pass")
+    assert valise("law", "upload", back["update"])["directory"] == 5
+    assert paper.directory().laws["fr"] == first
+    assert paper.directory().role_versions["fr-law"] == 3
+    assert valise.refused("law", "restore", "fr", "--version", "1", *officer)["exit_code"] == 1
+    assert valise.refused("law", "restore", "fr", "--version", "9", *officer)["exit_code"] == 1
+
     shown = valise("directory", "show")
     assert [one["id"] for one in shown["participants"]] == ["fr/customs", "fr/focal-point"]
     assert {row["use"] for row in valise("directory", "show", "fr/customs")["keys"]} == {
@@ -184,7 +200,7 @@ def test_from_nothing_to_a_directory_with_an_agency_and_a_law(valise, found):
     assert valise.refused("directory", "show", "de")["exit_code"] == 1
     fingerprint = agency["fingerprint"]
     verified = valise("directory", "verify", "--root-fingerprint", fingerprint.replace(" ", "").upper())
-    assert (verified["verified"], verified["version"], verified["laws"]) == (True, 3, ["fr"])
+    assert (verified["verified"], verified["version"], verified["laws"]) == (True, 5, ["fr"])
     wrong = valise.run("directory", "verify", "--root-fingerprint", "0" * 64)
     assert wrong.exit_code == 1
     assert "another one" in wrong.stderr

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -16,9 +17,10 @@ from adapters.gateway.status import InboxState, State
 from keys import digests
 from keys.seal import SealingKey
 from schemas.encoding import b64decode, b64encode
+from schemas.notice import examples
 from tests import gateway_world
 from tests.gateway_world import Wire, a_request, arrived, known, problem, scene, sent, until, upload
-from tests.world import denying, make_world, put_law
+from tests.world import LABEL, denying, make_world, put_law
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
 
@@ -281,6 +283,38 @@ def test_obligations_of_the_law_stand_beside_what_was_opened(tmp_path):
             (item,) = await arrived(made, READER)
             assert [one["condition"] for one in item.obligations] == ["h1"]
             assert item.obligations[0]["evaluated_by"] == "recipient-gateway"
+
+    asyncio.run(scenario())
+
+
+MINORS = """
+[[condition]]
+id = "minors"
+type = "minors"
+instrument = "Act"
+article = "8"
+effect = "deny"
+parameters = { years = 18 }
+explanation = { en = "No data on minors." }
+"""
+
+
+def test_what_only_the_opened_notice_shows_is_held_against_the_law_again(tmp_path):
+    """The broker cannot see how old somebody is, and a sender's gateway may be of another mind: the recipient's looks."""
+
+    def about(world, born):
+        notice = {**examples("seizure"), "nominal": {"persons": [{"role": {"code": "driver"}, "born": born}]}}
+        statement = world.statement(SENDER, label=replace(LABEL, nominal=True, kind="seizure"))
+        return world.sign([world.sealed(statement, [READER], notice)])[0]
+
+    async def scenario():
+        world = make_world(laws={"uz": MINORS})
+        async with scene(tmp_path, SENDER, READER, world=world) as made:
+            await publish(made, about(world, "1984-02-29"))
+            await publish(made, about(world, "2020-02-29"))
+            adult, minor = await arrived(made, READER, 2)
+            assert adult.state is InboxState.OPENED
+            assert (minor.state, minor.reason, minor.notice) == (InboxState.UNREADABLE, "No data on minors.", None)
 
     asyncio.run(scenario())
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.gateway import recipients
 from adapters.gateway.draft import Draft
 from adapters.gateway.network import Network
 from adapters.gateway.recipients import Chooser
@@ -17,6 +18,7 @@ from keys.log.merkle import EMPTY_ROOT
 from keys.log.note import VerifiedCheckpoint
 from schemas.encoding import b64encode
 from schemas.ids import LedgerIndex, matches, role_of
+from schemas.notice import examples
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from tests.world import LABEL, ORIGIN, denying, make_world
@@ -183,3 +185,83 @@ def test_the_order_of_subscriptions_does_not_matter(trust):
     random.Random(1).shuffle(pairs)
     assert chooser(network_of(trust, pairs)).choose(draft()).addressed == first.addressed
     assert all(role_of(who) != "tj" for who in chosen(first))
+
+
+# Laws over contents and times, and what would make it lawful
+
+OPENED = """
+[[condition]]
+id = "surveillance"
+type = "cd-constant-surveillance"
+instrument = "Act"
+article = "5"
+
+[[condition]]
+id = "days"
+type = "retention"
+instrument = "Act"
+article = "6"
+parameters = { days = 10 }
+applies_to = { kinds = ["controlled-delivery"] }
+"""
+REQUEST = replace(LABEL, kind="controlled-delivery", nominal=True)
+TOPIC = "central-asia.controlled-deliveries"
+
+
+@pytest.fixture(scope="module")
+def opened():
+    return network_of(make_world(PEOPLE, laws={"uz": OPENED}).trust())
+
+
+def request(*, guaranteed=True, expires_at="2026-03-05T00:00:00Z", **notice) -> Draft:
+    made = {**examples("controlled-delivery"), **notice}
+    made["terms"] = {**made["terms"], "constant_surveillance": guaranteed}
+    return Draft("issue", TOPIC, REQUEST, made, ("uz/police",), expires_at)
+
+
+def choosing(network) -> Chooser:
+    return Chooser(network, "kz/customs", network.moment(0), "2026-03-01T00:00:00Z")
+
+
+def test_what_a_notice_says_is_held_against_the_law_before_it_is_sealed(opened):
+    chooser = choosing(opened)
+    assert chosen(chooser.choose(request())) == ["uz/police"]
+    # What is remembered of the first is not taken for the second, which differs in its content alone.
+    denied = chooser.choose(request(guaranteed=False))
+    assert denied.trouble.code == "denied"
+    (why,) = denied.trouble.denied
+    assert (why.condition, why.article, why.evaluated_by) == ("surveillance", "5", "sender-gateway")
+    late = chooser.choose(request(expires_at="2026-03-12T00:00:00Z"))
+    assert [item.condition for item in late.trouble.denied] == ["days"]
+
+
+def test_a_draft_that_cannot_be_read_states_nothing_and_is_denied(opened):
+    draft = replace(request(), notice={"kind": "controlled-delivery", "offence": 3})
+    denied = choosing(opened).choose(draft)
+    assert [item.condition for item in denied.trouble.denied] == ["unevaluable"]
+
+
+def test_a_choice_is_explained_with_the_smallest_changes_and_all_states_on_request(opened):
+    chooser = choosing(opened)
+    draft = request(guaranteed=False, expires_at="2026-03-12T00:00:00Z")
+    choice = chooser.explained(draft, chooser.choose(draft))
+    (one,) = choice.considered
+    both = (("constant-surveillance", "yes"), ("expires-at", "2026-03-11T00:00:00Z"))
+    assert (one.answer, one.changes) == ("yes-if", (both,))
+    asked = chooser.explained(draft, choice, states=True).considered
+    assert {(item.participant, item.via) for item in asked if item.via is Via.ASKED} == {
+        ("kz/focal-point", Via.ASKED),
+        ("tj/focal-point", Via.ASKED),
+        ("uz/focal-point", Via.ASKED),
+    }
+    assert {item.answer for item in asked} <= {"yes", "yes-if"}
+    nobody = Chooser(opened, "xx/nobody", opened.moment(0))
+    assert nobody.explained(draft, choice, states=True) == choice
+
+
+def test_who_has_no_law_over_contents_opens_none(trust, monkeypatch):
+    def never(*_):
+        raise AssertionError("nothing asks what the notice says")
+
+    monkeypatch.setattr(recipients, "content_of", never)
+    assert chosen(chooser(network_of(trust)).choose(draft(to=["uz/police"]))) == ["uz/police"]

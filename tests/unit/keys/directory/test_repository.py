@@ -239,11 +239,11 @@ def test_a_files_form_is_refused_with_its_pointer(world):
 
 
 def test_laws_and_network_rules_are_checked_by_those_who_know_them(world):
-    def no(data: bytes) -> None:
-        raise FormError("Not this one.", pointer="/x")
+    def no(*given: object) -> None:
+        raise FormError(f"Not this one of {given[0]}." if len(given) == 2 else "Not this one.", pointer="/x")
 
     strict = replace(world, repository=replace(world.repository, check_law=no))
-    with pytest.raises(FormError, match="Not this one"):
+    with pytest.raises(FormError, match="Not this one of fr"):
         strict.publish("fr-law", b'{"a":1}')
     strict.publish("fr", world.state("fr"))
     with pytest.raises(MalformedError):

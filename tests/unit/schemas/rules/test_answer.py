@@ -156,7 +156,7 @@ def test_changes_may_be_made_one_after_the_other(seed: int, data: st.DataObject)
 
 
 def test_a_search_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_DECISIONS", 1)
+    monkeypatch.setattr(module, "MOST_DECISIONS", 0)
     rules = rules_of([law_condition("c", "purpose", "require", {"purposes": ["investigation"]})])
     found = answer(asked(purpose="prevention"), rules, evaluator="x")
     assert (found.kind, found.changes, found.complete) == ("no", (), False)
@@ -369,3 +369,35 @@ def test_order_and_ids_of_conditions_do_not_matter(seed: int) -> None:
     assert first.permitted is second.permitted
     assert len(first.determining) == len(second.determining)
     assert len(first.obligations) == len(second.obligations)
+
+
+def test_of_a_question_without_label_or_content_nothing_is_changed() -> None:
+    facts = replace(asked(), label=None)
+    assert (
+        changed(facts, (Change("consent-of", "it"), Change("purpose", "prevention"), Change("handover", "yes")))
+        == facts
+    )
+    unknown = asked(content={"special_categories": None})
+    assert changed(unknown, (Change("special-categories", "health"),)) == unknown
+
+
+def test_what_more_than_law_denies_is_not_searched_on() -> None:
+    """A change that the label itself forbids leads nowhere: here H9, which no list knows, stands in every way."""
+    rules = rules_of([law_condition("c", "purpose", "require", {"purposes": ["gossip-free"]})])
+    assert answer(asked(), rules, evaluator="x").kind == "no"
+    strict = [law_condition("c", "purpose", "require", {"purposes": ["investigation"]})]
+    labelled = asked(purpose="prevention", handling=["h9"])
+    assert answer(labelled, rules_of(strict), evaluator="x").changes == ()
+    # No label may state the consent of a State that no list knows.
+    consent = [law_condition("e", "cd-consent-of-states", "require", inputs="content")]
+    unknown = asked(kind="controlled-delivery", content={"states": ["qx"]})
+    assert answer(unknown, rules_of(consent), evaluator="x").kind == "no"
+
+
+def test_a_part_that_would_do_makes_a_set_too_large() -> None:
+    """Towards persons one way asks for a court; without data on persons nothing does."""
+    conditions = [
+        law_condition("a", "judicial-leave", "require", {"authorities": ["court"]}, applies_to={"nominal": True}),
+        law_condition("b", "nominal-recipients", "require", {"agency_kinds": ["customs"]}),
+    ]
+    assert ways(conditions, asked(nominal=True)) == [[("nominal", "no")]]

@@ -140,6 +140,14 @@ def test_each_type_is_whole(kind: ConditionType) -> None:
         assert parameter.form in ("states", "number") or parameter.list is None or allowed_codes(parameter, KNOWN)
 
 
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.id)
+def test_rules_say_what_their_decisions_read(kind: ConditionType) -> None:
+    rules = rules_with(kind)
+    aspects = [ASPECTS[name] for name in (kind.aspect, kind.when) if name is not None]
+    assert rules.open is (kind.inputs == "content")
+    assert rules.timed is any(aspect.timed for aspect in aspects)
+
+
 def test_every_aspect_is_used_and_every_way_has_its_words() -> None:
     used = {name for kind in EVERY for name in (kind.aspect, kind.when) if name}
     assert used == set(ASPECTS)
