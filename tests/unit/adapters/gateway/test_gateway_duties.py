@@ -448,7 +448,9 @@ def test_only_what_may_be_answered_has_a_clock(store):
     label = replace(LABEL, urgency=Code("8h"))
     assert arise(store, [], label, act="recall") == ()
     assert arise(store, [], replace(LABEL, urgency=Code("unknown"))) == ()
-    assert [duty.code for duty in arise(store, [], label, act="ask_use")] == ["reply"]
+    (duty,) = arise(store, [why("only-against-crime")], label, act="ask_use")
+    assert duty.code == "reply"
+    assert set(duty.why["reason"]) == {"en", "fr", "de", "it", "ru", "es"}
 
 
 def test_a_use_without_a_duty_is_permitted_in_vain(store):

@@ -59,9 +59,10 @@ def asking(status, **changes):
     return AskAccessRequest(**{"sender": SENDER, "topic": status.topic, **changes})
 
 
-def test_who_asks_is_granted_the_original_ciphertext_and_everybody_sees_it(tmp_path):
+@pytest.mark.parametrize("streams", [False, True], ids=["polled", "streamed"])
+def test_who_asks_is_granted_the_original_ciphertext_and_everybody_sees_it(tmp_path, streams):
     async def scenario():
-        async with scene(tmp_path, SENDER, READER, OTHER) as made:
+        async with scene(tmp_path, SENDER, READER, OTHER, streams=streams) as made:
             first = await sent(made, SENDER, a_request(to=(READER,), label=H2))
             await arrived(made, READER)
             ask = await made[OTHER].dealings.ask_access(OTHER, first.id, asking(first, text="Our case."), None)
