@@ -233,8 +233,7 @@ class Serving:
         signed, trust = self._sequencer.signed, self.trust
         kids = Offers.kids(caller, trust)
         # Whoever holds it through a grant asks for the notice itself.
-        grants = (child for child in self._view_of_loop.children(notice_id) if child.act == "grant")
-        for share in (row, *grants):
+        for share in (row, *self._view_of_loop.grants(notice_id)):
             made = self._offers_of_loop.deliver(share, caller, kids, trust, signed)
             if isinstance(made, Withheld):
                 raise Error(f"The rules withhold it: condition {made.why.condition}.", problem="forbidden")

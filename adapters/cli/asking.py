@@ -8,7 +8,7 @@ import typer
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, terminal
-from adapters.cli.words import article, when
+from adapters.cli.words import article, reason, when
 from schemas.strict_json import Json
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The notice's id.")]
@@ -174,19 +174,29 @@ def show_duties(found: Sequence[Mapping[str, Json]]) -> None:
         Column("State", "state", whole=True),
         Column("Due (UTC)", "due_at", whole=True),
         Column("Deputy (UTC)", "deputy", whole=True),
+        Column("Permitted until", "permitted", whole=True),
         Column("Notice", "notice_id", whole=True),
-        Column("By", "by"),
+        Column("Why", "why_"),
     ]
     rows = [
         {
             **one,
             "due_at": when(one["due"]),
             "deputy": when(one["deputy_at"]),
-            "by": article(one["why"]) if isinstance(one["why"], dict) else "",
+            "permitted": when(one["permitted_until"]),
+            "why_": _why(one["why"]),
         }
         for one in found
     ]
     terminal().listing("duties", rows, columns)
+
+
+def _why(said: Json) -> str:
+    """Return why something is owed: the sentence in the reader's language, and where it stands."""
+    if not isinstance(said, dict):
+        return ""
+    where = article(said)
+    return f"{reason(said.get('reason'))}{f' ({where})' if where else ''}"
 
 
 def show_history(found: Sequence[Mapping[str, Json]]) -> None:

@@ -50,3 +50,5 @@ def delegate(
         Column("Ledger index", "index", right=True),
     ]
     terminal().listing("delegations", rows, columns)
+    if to is not None and not any((one["to"], one["from"], one["until"]) == (to, since, until) for one in rows):
+        terminal().say("It is listed here as soon as this gateway has seen it in the log.")

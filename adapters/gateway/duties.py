@@ -15,7 +15,7 @@ import orjson
 
 from adapters.gateway.status import Duty, DutyState
 from adapters.gateway.store import Transaction
-from schemas.codes import code_list
+from schemas.codes import LANGUAGES, code_list
 from schemas.encoding import Time, from_seconds, to_seconds
 from schemas.ids import Code, NoticeId, ParticipantId, role_of
 from schemas.label import Label
@@ -36,6 +36,21 @@ DELETING: Final = (DELETE_BY, RETENTION, CERTIFY)
 CLOCKED: Final = frozenset({"issue", "correct", "ask_access", "ask_use"})
 """Acts that may ask for an answer within a time."""
 
+_NOTICES: Final = frozenset({"issue", "correct"})
+REPLY_REASON: Final = dict(
+    zip(
+        LANGUAGES,
+        (
+            "The sender asks for an answer within this time.",
+            "L'émetteur demande une réponse dans ce délai.",
+            "Der Absender bittet um Antwort innerhalb dieser Zeit.",
+            "Il mittente chiede una risposta entro questo termine.",
+            "Отправитель просит ответить в этот срок.",
+            "El remitente pide una respuesta dentro de este plazo.",
+        ),
+        strict=True,
+    )
+)
 WHY: Final = "duty.why"
 LEAST_GRACE_MS: Final = 3_600_000
 GRACE: Final = 4
@@ -57,9 +72,12 @@ def arise(
     expires_at: Time | None,
     is_focal_point: bool,
 ) -> None:
-    """Keep what a notice asks for that has just arrived; `received_at` in Unix ms of its leaf."""
+    """Keep what a notice asks for that has just arrived; `received_at` in Unix ms of its leaf.
+
+    What is said about a notice asks for an answer at most.
+    """
     times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at)
-    for why in obligations:
+    for why in obligations if act in _NOTICES else ():
         code = why.get("obligation")
         if isinstance(code, str):
             due = _due(Code(code), why, times)
@@ -69,6 +87,7 @@ def arise(
     if due is not None and label is not None:
         clock = {
             "obligation": REPLY,
+            "reason": REPLY_REASON,
             "parameters": {"urgency": label.urgency or "", "reply_due": label.reply_due or ""},
         }
         _add(tx, participant, notice_id, REPLY, DutyState.OPEN, due, received_at, clock)

@@ -424,7 +424,18 @@ def corrections(tx: Transaction, participant: ParticipantId, name: NoticeId) -> 
     return [found for (notice_id,) in rows if (found := own(tx, participant, notice_id)) is not None]
 
 
-def being_granted(tx: Transaction, name: NoticeId) -> tuple[ParticipantId, ...]:
+def holders(tx: Transaction, participant: ParticipantId, about: Own, act: str) -> tuple[ParticipantId, ...]:
+    """Return who has an own notice as far as an act about it must know: of a recall, also who has its corrections only."""
+    found = [item.participant for item in about.addressed.sealed]
+    if act != "grant":
+        found += _being_granted(tx, about.id)
+    if act == "recall":
+        for one in corrections(tx, participant, about.id):
+            found += [*(item.participant for item in one.addressed.sealed), *_being_granted(tx, one.id)]
+    return tuple(dict.fromkeys(found))
+
+
+def _being_granted(tx: Transaction, name: NoticeId) -> tuple[ParticipantId, ...]:
     """Return whom waiting grants of an own notice, by its outbox id, name: they hold it before what waits behind them."""
     rows = tx.connection.execute(
         "SELECT id, draft FROM outbox WHERE ref = ? AND act = 'grant' AND state IN ('kept', 'sealed')", (name,)

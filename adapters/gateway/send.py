@@ -568,9 +568,7 @@ def _holders(tx: Transaction, participant: ParticipantId, entries: Sequence[Entr
         if act in ("correct", "recall", "grant") and entry.draft.ref is not None:
             about = outbox.own(tx, participant, entry.draft.ref)
             if about is not None:
-                there = tuple(item.participant for item in about.addressed.sealed)
-                ahead = () if act == "grant" else outbox.being_granted(tx, about.id)
-                holders[entry.seq] = tuple(dict.fromkeys((*there, *ahead)))
+                holders[entry.seq] = outbox.holders(tx, participant, about, act)
     return holders
 
 

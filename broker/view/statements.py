@@ -119,6 +119,11 @@ class Statements(Query):
             for row in self._all(f"SELECT {ROW} FROM statements WHERE ref = ? ORDER BY idx", pack_id(notice_id))
         ]
 
+    def grants(self, notice_id: NoticeId) -> list[StatementRow]:
+        """Return the grants of a notice, in the ledger's order."""
+        query = f"SELECT {ROW} FROM statements WHERE ref = ? AND act = 'grant' ORDER BY idx"
+        return [statement_row(row) for row in self._all(query, pack_id(notice_id))]
+
     def expiring(self, now: Time, limit: int) -> list[NoticeId]:
         """Return at most `limit` notices whose body is there and whose `expires_at` lies before a time, oldest first."""
         query = f"SELECT notice_id FROM statements WHERE state = {BODY} AND expires_at < ? ORDER BY expires_at LIMIT ?"

@@ -100,7 +100,11 @@ _DUTY: Final[dict[str, Any]] = {
     "met_at": None,
     "met_by": None,
     "permitted_until": None,
-    "why": {"obligation": "reply", "parameters": {"urgency": "8h", "reply_due": ""}},
+    "why": {
+        "obligation": "reply",
+        "reason": {"en": "The sender asks for an answer within this time."},
+        "parameters": {"urgency": "8h", "reply_due": ""},
+    },
 }
 _VERDICT: Final[dict[str, Any]] = {
     "permitted": True,

@@ -183,6 +183,27 @@ def test_without_an_answer_the_agency_is_called_then_the_focal_point_then_the_de
     asyncio.run(scenario())
 
 
+def test_a_gateway_whose_clock_is_an_hour_behind_goes_by_the_log(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER) as made:
+            due = from_seconds(made.world.now + 30)
+            first = await sent(made, SENDER, a_request(to=(READER,), label=LabelRequest(reply_due=due)))
+            await arrived(made, READER)
+            behind = (made.world.now - 3600) * 1000
+            await keep_at(made[READER], behind)
+            assert await called(made[READER]) == set()
+            # The log's newest checkpoint says that it is later.
+            made.broker.clock.ms += 40_000
+            await sent(made, SENDER, a_request(to=(POINT,)))
+            await until(lambda: made[READER].network.checkpoint.at >= to_seconds(due))
+            await keep_at(made[READER], behind)
+            assert await called(made[READER]) == {ESCALATED}
+            item = await made[READER].inbox_item(READER, first.id)
+            assert duty_of(item, "reply").state is DutyState.OVERDUE
+
+    asyncio.run(scenario())
+
+
 def test_a_deputy_that_the_directory_names_is_one_too(tmp_path):
     async def scenario():
         world = make_world((SENDER, POINT, OTHER, POLICE))
@@ -415,6 +436,11 @@ def test_a_retention_without_days_ends_with_the_notice(store, parameters, expect
     assert duty.due == expected
 
 
+def test_a_leap_day_is_a_day(store):
+    (duty,) = arise(store, [why("delete-by", values=["2028-02-29"])])
+    assert (duty.state, duty.due) == (DutyState.OPEN, "2028-02-29T00:00:00Z")
+
+
 def test_what_has_no_time_stands_and_what_is_to_be_done_is_open(store):
     found = arise(
         store, [why("intelligence-only"), why("certify-deletion"), why("report-outcome"), {"obligation": None}]
@@ -448,7 +474,9 @@ def test_only_what_may_be_answered_has_a_clock(store):
     label = replace(LABEL, urgency=Code("8h"))
     assert arise(store, [], label, act="recall") == ()
     assert arise(store, [], replace(LABEL, urgency=Code("unknown"))) == ()
-    assert [duty.code for duty in arise(store, [], label, act="ask_use")] == ["reply"]
+    (duty,) = arise(store, [why("only-against-crime")], label, act="ask_use")
+    assert duty.code == "reply"
+    assert set(duty.why["reason"]) == {"en", "fr", "de", "it", "ru", "es"}
 
 
 def test_a_use_without_a_duty_is_permitted_in_vain(store):

@@ -59,9 +59,10 @@ def asking(status, **changes):
     return AskAccessRequest(**{"sender": SENDER, "topic": status.topic, **changes})
 
 
-def test_who_asks_is_granted_the_original_ciphertext_and_everybody_sees_it(tmp_path):
+@pytest.mark.parametrize("streams", [False, True], ids=["polled", "streamed"])
+def test_who_asks_is_granted_the_original_ciphertext_and_everybody_sees_it(tmp_path, streams):
     async def scenario():
-        async with scene(tmp_path, SENDER, READER, OTHER) as made:
+        async with scene(tmp_path, SENDER, READER, OTHER, streams=streams) as made:
             first = await sent(made, SENDER, a_request(to=(READER,), label=H2))
             await arrived(made, READER)
             ask = await made[OTHER].dealings.ask_access(OTHER, first.id, asking(first, text="Our case."), None)
@@ -138,12 +139,19 @@ def test_a_grant_brings_the_correction_along_and_a_recall_reaches_who_was_grante
                 (first.id, InboxState.CORRECTED),
                 (second.notice_id, InboxState.OPENED),
             ]
-            # A third, granted in the same breath as it is recalled, is recalled too.
-            kept = await made[SENDER].dealings.grant(SENDER, second.id, GrantRequest(to=(POINT,)), None)
+            # Who is granted it in the same breath as it is recalled, it or its correction alone, is told as well.
+            app, made.wire.app = made.wire.app, None
+            await until(lambda: made[SENDER].readiness().reasons)
+            kept = [
+                await made[SENDER].dealings.grant(SENDER, name, GrantRequest(to=(who,)), None)
+                for name, who in ((second.id, POINT), (first.id, POLICE))
+            ]
             recall = await made[SENDER].recall(SENDER, first.id, RecallRequest())
-            await settled(made, SENDER, kept)
+            made.wire.app = app
+            for one in kept:
+                await settled(made, SENDER, one)
             status = await settled(made, SENDER, recall)
-            assert {one.participant for one in status.recipients} >= {READER, OTHER}
+            assert {one.participant for one in status.recipients} == {SENDER, READER, OTHER, POINT, POLICE}
 
             async def gone():
                 found = await made[OTHER].inbox(OTHER)
@@ -152,6 +160,22 @@ def test_a_grant_brings_the_correction_along_and_a_recall_reaches_who_was_grante
             await until(gone)
             with pytest.raises(NotGrantableError):
                 await made[SENDER].dealings.grant(SENDER, first.id, GrantRequest(to=(POLICE,)), None)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_granted_and_recalled_in_one_breath_is_recalled_for_everybody(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER) as made:
+            first = await sent(made, SENDER, a_request(to=(READER,)))
+            app, made.wire.app = made.wire.app, None
+            await until(lambda: made[SENDER].readiness().reasons)
+            kept = await made[SENDER].dealings.grant(SENDER, first.id, GrantRequest(to=(POLICE,)), None)
+            recall = await made[SENDER].recall(SENDER, first.id, RecallRequest())
+            made.wire.app = app
+            await settled(made, SENDER, kept)
+            status = await settled(made, SENDER, recall)
+            assert {one.participant for one in status.recipients} == {SENDER, READER, POLICE}
 
     asyncio.run(scenario())
 
