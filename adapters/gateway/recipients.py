@@ -24,7 +24,7 @@ from schemas.notice import parse_notice
 from schemas.problems import PROBLEMS
 from schemas.rules.answer import Changes, answer
 from schemas.rules.content import Content, content_of
-from schemas.rules.decide import decide
+from schemas.rules.decide import CARRIES, decide
 from schemas.rules.facts import Action, Facts, Party
 from schemas.rules.verdict import Verdict
 
@@ -279,7 +279,7 @@ class Chooser:
     def _read(self, draft: Draft) -> tuple[str, Topic | None, Label | None, Time | None, Content | None]:
         """Return what decisions read of a draft: times and content only where some law asks for them."""
         rules = self.network.rules
-        content = _content(draft) if rules.open and draft.act in ("issue", "correct") else None
+        content = _content(draft) if rules.open and draft.act in CARRIES else None
         return draft.act, draft.topic, draft.label, draft.expires_at if rules.timed else None, content
 
 

@@ -45,7 +45,7 @@ _OWN_COPY: Final = Said(
 
 GATEWAYS: Final = "sender-gateway, recipient-gateway"
 """Who evaluates what the evaluator cannot see."""
-_CARRIES: Final = frozenset(("issue", "correct", "grant"))
+CARRIES: Final = frozenset(("issue", "correct", "grant"))
 """The acts that bring a notice's content to somebody."""
 
 Unmet = list[tuple[LawRow, Party | None]]
@@ -220,7 +220,7 @@ def _apply(rows: tuple[LawRow, ...], codes: tuple[object, ...], other: Party | N
         if not holds(tests, codes):
             continue
         if content:
-            if facts.act not in _CARRIES:
+            if facts.act not in CARRIES:
                 continue
             if facts.content is None:
                 unseen.append(said[GATEWAYS])

@@ -1,7 +1,8 @@
 """The network rules that a root ceremony begins with, as data for `network.default_network`.
 
-Participating States and partners as in Permanent Council Decision 1048 (2012) and the OSCE's own lists; members of the
-European Union since 2020 and of the Council of Europe since 2022. Root holders change the file, not this module.
+Participating States and partners as in Permanent Council Decision 1048 (2012) and the OSCE's own lists. Each group is a
+dated fact: its members by an instrument, as of the day that `as_of` names. Laws refer to groups; a group permits nothing
+but what a grant gives it. Root holders change the file, not this module (deploy/packs/network/network.json is a copy).
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ COE: Final = _codes(
     "ad al am at az ba be bg ch cy cz de dk ee es fi fr gb ge gr hr hu ie is it li lt lu lv mc md me mk mt nl no pl pt "
     "ro rs se si sk sm tr ua"
 )
+CIS: Final = _codes("am az by kg kz md ru tj uz")
+CARICC: Final = _codes("az kg kz ru tj tm uz")
+SELEC: Final = _codes("al ba bg gr hu md me mk ro rs tr")
 PARTNERS: Final = _codes("af au dz eg il jo jp kr ma th tn")
 ORGANISATIONS: Final = ("int-incb", "int-interpol", "int-osce", "int-unodc")
 
@@ -36,6 +40,9 @@ _ON_NOTICES: Final = _codes(
     "withdraw"
 )
 _WIDE: Final = _codes("detection online practice precursors routes seizures substances")
+_INCB: Final = ("int-incb",)
+_PRECURSORS: Final = ("precursors",)
+_CONVENTION: Final = "United Nations Convention against illicit traffic (1988)"
 _OPEN: Final = ("detection", "practice", "routes", "substances")
 
 
@@ -135,6 +142,59 @@ _GRANTS: Final = (
         ("organisations", "osce", "partners"),
         ("administer",),
         agencies=("focal-point",),
+        within="own-role",
+    ),
+    _grant(
+        "incb-precursors-exchange",
+        (_CONVENTION, "12"),
+        _text(
+            "The International Narcotics Control Board exchanges notices on precursors.",
+            "L'Organe international de contrôle des stupéfiants échange des avis sur les précurseurs.",
+            "Das Internationale Suchtstoffkontrollamt tauscht Meldungen über Grundstoffe aus.",
+            "L'Organo internazionale per il controllo degli stupefacenti scambia avvisi sui precursori.",
+            "Международный комитет по контролю над наркотиками обменивается уведомлениями о прекурсорах.",
+            "La Junta Internacional de Fiscalización de Estupefacientes intercambia avisos sobre precursores.",
+        ),
+        _INCB,
+        ("publish", "receive"),
+        acts=_ON_NOTICES,
+        agencies=("focal-point", "organisation"),
+        themes=_PRECURSORS,
+    ),
+    _grant(
+        "incb-precursors-subscribe",
+        (_CONVENTION, "12"),
+        _text(
+            "The International Narcotics Control Board may subscribe to precursors.",
+            "L'Organe international de contrôle des stupéfiants peut s'abonner aux précurseurs.",
+            "Das Internationale Suchtstoffkontrollamt darf Grundstoffe abonnieren.",
+            "L'Organo internazionale per il controllo degli stupefacenti può abbonarsi ai precursori.",
+            "Международный комитет по контролю над наркотиками может подписаться на прекурсоры.",
+            "La Junta Internacional de Fiscalización de Estupefacientes puede suscribirse a precursores.",
+        ),
+        _INCB,
+        ("subscribe",),
+        acts=("subscribe",),
+        agencies=("focal-point", "organisation"),
+        themes=_PRECURSORS,
+        within="self",
+    ),
+    _grant(
+        "incb-precursors-subscribe-focal-point",
+        (_CONVENTION, "12"),
+        _text(
+            "The Board's focal point may subscribe its participants to precursors.",
+            "Le point focal de l'Organe peut abonner ses participants aux précurseurs.",
+            "Die Kontaktstelle des Amtes darf Grundstoffe für seine Teilnehmer abonnieren.",
+            "Il punto di contatto dell'Organo può abbonare i suoi partecipanti ai precursori.",
+            "Координационный центр Комитета может подписать его участников на прекурсоры.",
+            "El punto focal de la Junta puede suscribir a sus participantes a precursores.",
+        ),
+        _INCB,
+        ("subscribe",),
+        acts=("subscribe",),
+        agencies=("focal-point",),
+        themes=_PRECURSORS,
         within="own-role",
     ),
     _grant(
@@ -355,11 +415,20 @@ FOUNDING: Final[Mapping[str, object]] = {
     ),
     "groups": (
         _group("auditors", _VALISE, None, ("audit",)),
+        # In force since that day. Parties as in the Agreement's title (UNODC; Kazakhstan's ratification law of 2008).
+        _group("caricc", "Agreement on the establishment of CARICC", "2009-03-22", CARICC),
+        # Who has ratified the Charter. Moldova's parliament had then begun to denounce it, which takes effect twelve
+        # months after notification. Turkmenistan is an associate only; Ukraine never ratified the Charter.
+        _group("cis", "Charter of the Commonwealth of Independent States (1993)", "2026-03-21", CIS),
+        # The Russian Federation ceased to be a member on that day.
         _group("coe", "Statute of the Council of Europe (ETS No. 1)", "2022-03-16", COE),
+        # The first day without the United Kingdom.
         _group("eu", "Treaty on European Union", "2020-02-01", EU),
         _group("organisations", f"{_DECISION}, paragraphs 20 to 24", None, ORGANISATIONS),
         _group("osce", "OSCE participating States", "2012-11-21", OSCE),
         _group("partners", "OSCE Partners for Co-operation", None, PARTNERS),
+        # A session of its Council, with eleven member States (selec.org). Croatia and Slovenia signed, and are not among them.
+        _group("selec", "Convention of the Southeast European Law Enforcement Center (2009)", "2019-06-04", SELEC),
     ),
     "grants": _GRANTS,
 }

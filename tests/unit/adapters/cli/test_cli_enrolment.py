@@ -468,7 +468,7 @@ def test_the_configuration_is_explained(valise, monkeypatch, tmp_path):
 
 
 def test_a_baseline_pack_names_no_state(valise):
-    pack = Path(__file__).parents[4] / "deploy" / "packs" / "baseline.toml"
+    pack = Path(__file__).parents[4] / "deploy" / "packs" / "eu.toml"
     assert valise.refused("law", "check", pack)["exit_code"] == 65
     shown = valise("law", "check", pack, "--state", "fr", "--out", "law.json")
     assert shown["state"] == "fr"

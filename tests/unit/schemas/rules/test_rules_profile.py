@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,7 +17,6 @@ from schemas.rules.profile import check_profile, compile_profile, encode_profile
 from tests.unit.schemas.rules import worlds
 
 TODAY = date(2026, 1, 1)
-PACKS = Path(__file__).parents[4] / "deploy" / "packs"
 
 HEAD = """form = "law/0"
 state = "kz"
@@ -310,19 +308,3 @@ def test_validity_counts_for_what_covers_what(wide: str, narrow: str, covered: b
 def test_a_code_that_no_list_knows_is_named_where_json_was_written_by_hand() -> None:
     profile = parse_profile(law(lambda p: p["conditions"][0]["applies_to"].update(kinds=["gossip"])))
     assert check_profile(profile)[0] == "one: applies_to/kinds has a code that is not in the list."
-
-
-@pytest.mark.parametrize("name", ["kz", "tj", "uz", "baseline"])
-def test_packs_are_illustrations_and_say_so(name: str) -> None:
-    text = (PACKS / f"{name}.toml").read_bytes()
-    profile = parse_profile(compile_profile(text, today=TODAY, state=Role("fr") if name == "baseline" else None))
-    assert profile.illustration
-    assert text.startswith(b"# ILLUSTRATION, no statement of")
-    assert profile.baseline == ("eu-coe" if name == "baseline" else None)
-    assert profile.state == ("fr" if name == "baseline" else name)
-    assert all(condition.instrument.startswith("Illustration") for condition in profile.conditions)
-    assert check_profile(profile, today=TODAY) == []
-
-
-def test_every_pack_is_tested() -> None:
-    assert {path.stem for path in PACKS.glob("*.toml")} == {"baseline", "kz", "tj", "uz"}
