@@ -170,7 +170,7 @@ def _past(rows: list[dict[str, Any]], place: World) -> tuple[list[Past], int]:
     for row in rows:
         if row["act"] not in ACTS or row["label"] is None or row["topic"] is None:
             continue
-        sender = place.parties.get(ParticipantId(str(row["sender"])))
+        sender = place.find(ParticipantId(str(row["sender"])))
         if sender is None:
             skipped += 1
             continue
@@ -200,7 +200,8 @@ def _one(row: dict[str, Any], sender: Party, place: World) -> Past:
 
 
 def _parties(names: Any, place: World) -> tuple[Party, ...]:
-    return tuple(place.parties[name] for name in map(ParticipantId, names) if name in place.parties)
+    found = (place.find(ParticipantId(name)) for name in names)
+    return tuple(party for party in found if party is not None)
 
 
 def _content(kind: str, notice: Json) -> Content | None:

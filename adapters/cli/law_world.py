@@ -5,7 +5,7 @@ draft takes the place of its State's law in either.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +43,10 @@ AtTime = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Rules at one time, the laws that they were compiled from, and who there is; `points` stand for their States."""
+    """Rules at one time, the laws that they were compiled from, and who there is; `points` stand for their States.
+
+    `trial`: of a folder, which names no participants. There is then whoever is named: its kind is what its name says.
+    """
 
     rules: Rules
     version: int
@@ -51,16 +54,30 @@ class World:
     laws: Mapping[Role, bytes]
     parties: Mapping[ParticipantId, Party]
     points: Mapping[Role, Party]
+    trial: bool = False
+
+    def find(self, who: ParticipantId) -> Party | None:
+        """Return a participant, None where there is none."""
+        found = self.parties.get(who)
+        if found is not None or not self.trial:
+            return found
+        try:
+            role = ids.role_of(ids.participant(who))
+        except FormError:
+            return None
+        kind = who.rpartition("/")[2]
+        known = self.rules.known.agency_kinds
+        return Party(who, role, kind if kind in known else "police", (), None, suspended=False)
 
     def with_law(self, data: bytes) -> "World":
         """Return the world in which a draft is its State's law."""
         laws = {**self.laws, parse_profile(data).state: data}
         rules = _rules(self.version, self.network, laws, self.rules.boundary)
-        return World(rules, self.version, self.network, laws, self.parties, self.points)
+        return replace(self, rules=rules, laws=laws)
 
     def party(self, name: str) -> Party:
         """Return a participant, or the one that stands for a State; raise `Error` for a name that is not there."""
-        found = self.points.get(Role(name)) if "/" not in name else self.parties.get(ParticipantId(name))
+        found = self.points.get(Role(name)) if "/" not in name else self.find(ParticipantId(name))
         if found is None:
             raise Error(
                 "There is no participant or State of that name here.",
@@ -136,7 +153,7 @@ def _of_folder(folder: Path, when: Time) -> World:
         for role in sorted(rules.roles)
         if ids.is_state(role)
     }
-    return World(rules, 0, network, laws, {one.id: one for one in points.values()}, points)
+    return World(rules, 0, network, laws, {one.id: one for one in points.values()}, points, trial=True)
 
 
 def _rules(version: int, network: bytes, laws: Mapping[Role, bytes], boundary: Time | None) -> Rules:

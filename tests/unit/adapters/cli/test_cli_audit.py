@@ -145,3 +145,23 @@ def test_who_asks(auditor, live):
     assert "audit/court, kz/customs" in several["hint"]
     assert auditor("audit", "statements", "--folder", "both", "--participant", AUDITOR)["statements"]
     assert auditor.refused("audit", "bundle", "x", "--folder", "both", "--participant", AUDITOR)["exit_code"] == 65
+
+
+LAW = """form = "law/1"
+state = "uz"
+version = "2"
+
+[[condition]]
+id = "purposes"
+type = "purpose"
+instrument = "Act"
+article = "3"
+parameters = { purposes = ["border-security"] }
+"""
+
+
+def test_a_change_of_law_is_simulated_over_the_log_as_an_auditor_reads_it(auditor):
+    Path("uz.toml").write_text(LAW)
+    found = auditor("law", "simulate", "uz.toml", "--log", "--deployment", "deployment.json")
+    assert (found["notices"], found["in_full"], found["changed"]) == (1, 0, ["uz"])
+    assert found["old"]["directory"] > 0

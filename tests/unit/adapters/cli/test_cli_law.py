@@ -155,6 +155,10 @@ def test_all_states_at_once_and_a_pattern(valise, laws, notice):
     (one,) = valise(*asked, "--to", "gr", "--topic", "south-eastern-europe.*")["answers"]
     assert one["topic"] == "south-eastern-europe.*"
     assert valise.refused(*asked, "--to", "nobody")["exit_code"] == 1
+    assert valise.refused(*asked, "--to", "no/body/at/all")["exit_code"] == 1
+    # A folder names no participants: whoever is asked about is what its name says.
+    (police,) = valise(*asked, "--to", "gr/police")["answers"]
+    assert police["participant"] == "gr/police"
     assert valise.refused(*asked, "--topic", "moon.routes")["exit_code"] == 65
     nobody = valise.run(*asked, "--to", "ru", "--json")
     assert (nobody.exit_code, json.loads(nobody.stdout)["answers"][0]["answer"]) == (1, "no")
@@ -183,7 +187,7 @@ def statement(number: int, sender: str, **label: object) -> dict:
 @pytest.fixture
 def past(valise):
     rows = [statement(n, "al/focal-point") for n in range(3)]
-    rows += [statement(3, "gr/focal-point", purpose="prosecution"), statement(4, "xx/nobody")]
+    rows += [statement(3, "gr/focal-point", purpose="prosecution"), statement(4, "nobody")]
     rows.append({**statement(5, "al/focal-point"), "act": "recall"})
     path = valise.folder / "past.json"
     path.write_text(json.dumps({"statements": rows, "next": 5}))

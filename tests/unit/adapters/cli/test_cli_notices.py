@@ -373,3 +373,25 @@ def test_words(monkeypatch):
     assert reason({"en": "No.", "de": "Nein."}) == "No."
     assert article({"instrument": "Act", "article": ""}) == "Act"
     assert headline({"kind": "unheard-of"}) == "unheard-of"
+
+
+def test_a_change_of_law_is_simulated_over_the_gateways_own_boxes(by):
+    """What it sent is there with its recipients, what it received with its content."""
+    valise = by(SENDER)
+    sent = valise("notice", "send", "seizure.json", *TOPIC, "--to", READER, "--wait", "20")
+    head = 'form = "law/1"\nstate = "{}"\nversion = "1"\n\n[[condition]]\nid = "c"\ninstrument = "A"\narticle = "1"\n'
+    Path("laws").mkdir()
+    for state in ("kz", "uz"):
+        quiet = 'type = "not-permitted"\napplies_to = { kinds = ["event"] }\n'
+        Path(f"laws/{state}.toml").write_text(head.format(state) + quiet)
+    Path("uz.toml").write_text(
+        head.format("uz") + 'type = "purpose"\nparameters = { purposes = ["border-security"] }\n'
+    )
+    mine = valise("law", "simulate", "uz.toml", "--laws", "laws")
+    assert sent["id"] in [one["notice_id"] for one in mine["refused"]["listed"]]
+    assert mine["refused"]["listed"][0]["condition"]["article"] == "1"
+    reading = by(READER)
+    until(lambda: any(one["id"] == sent["id"] for one in reading("inbox", "list")["items"]))
+    theirs = reading("law", "simulate", "uz.toml", "--laws", "laws")
+    assert theirs["in_full"] >= 1
+    assert {"state": "uz", "notices": theirs["loses"][0]["notices"]} == theirs["loses"][0]

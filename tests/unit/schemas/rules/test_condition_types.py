@@ -24,6 +24,7 @@ from schemas.rules.network import default_network
 from schemas.rules.verdict import Effect, Verdict
 from schemas.rules.vocabulary import vocabulary
 from tests.unit.schemas.rules.laws import law, law_condition
+from tests.unit.schemas.rules.oracle_conditions import TYPES
 
 KNOWN = vocabulary()
 EVERY = list(CONDITION_TYPES.values())
@@ -146,6 +147,15 @@ def test_rules_say_what_their_decisions_read(kind: ConditionType) -> None:
     aspects = [ASPECTS[name] for name in (kind.aspect, kind.when) if name is not None]
     assert rules.open is (kind.inputs == "content")
     assert rules.timed is any(aspect.timed for aspect in aspects)
+
+
+def test_the_readme_has_each_type_as_it_is() -> None:
+    assert set(TYPES) == set(CONDITION_TYPES)
+    for name, kind in CONDITION_TYPES.items():
+        told = TYPES[name]
+        assert (told["effects"], told["inputs"], told["when"]) == (list(kind.effects), kind.inputs, kind.when)
+        assert told["kinds"] == (None if kind.kinds is None else list(kind.kinds))
+        assert list(told["parameters"]) == [parameter.name for parameter in kind.parameters]
 
 
 def test_every_aspect_is_used_and_every_way_has_its_words() -> None:
