@@ -80,6 +80,24 @@ def put(
     return new
 
 
+def unreadable(tx: Transaction, participant: ParticipantId, *, limit: int) -> list[NoticeId]:
+    """Return notices that are authentic and were not opened: no key here did, or a law forbade it; the newest first."""
+    rows = tx.connection.execute(
+        "SELECT notice_id FROM inbox WHERE participant = ? AND state = 'unreadable' ORDER BY seq DESC LIMIT ?",
+        (participant, limit),
+    )
+    return [NoticeId(name) for (name,) in rows]
+
+
+def put_again(tx: Transaction, participant: ParticipantId, item: Arrival, *, at: int) -> bool:
+    """Keep a notice that could not be read before and can be now, as one that has just arrived; say whether it is so."""
+    gone = tx.connection.execute(
+        "DELETE FROM inbox WHERE participant = ? AND notice_id = ? AND state = 'unreadable'",
+        (participant, item.statement.notice_id),
+    ).rowcount
+    return bool(gone) and _put(tx, participant, item, at)
+
+
 def _put(tx: Transaction, participant: ParticipantId, item: Arrival, at: int) -> bool:
     statement = item.statement
     notice_id = statement.notice_id

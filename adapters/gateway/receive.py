@@ -23,6 +23,7 @@ from adapters.gateway.follow import Follower, TooOldError
 from adapters.gateway.identity import Identity
 from adapters.gateway.inbox import Owed
 from adapters.gateway.opening import Opened, Opener, Read, read_page
+from adapters.gateway.reopening import Reopener
 from adapters.gateway.send import Backoff
 from adapters.gateway.status import InboxState
 from adapters.gateway.store import Store, Transaction
@@ -36,11 +37,12 @@ from schemas.strict_json import Json
 
 MOST_IN_ONE: Final = 2000
 ACKNOWLEDGEMENT_DAYS: Final = 30
+REOPEN_SECONDS: Final = 1.0
 _log = structlog.get_logger("gateway")
 
 
 class Receiver:
-    """Receives for one participant. Used in one event loop; `run` is its one task."""
+    """Receives for one participant. Used in one event loop; `run` and `reopen` are its two tasks."""
 
     def __init__(
         self,
@@ -57,7 +59,9 @@ class Receiver:
     ) -> None:
         self._identity = identity
         self._participant = identity.participant
-        self._feed = Feed(client, identity.signer(origin, now_ms))
+        sign = identity.signer(origin, now_ms)
+        self._feed = Feed(client, sign)
+        self._reopener = Reopener(identity, store, client, sign)
         self._store = store
         self._follower = follower
         self._alarms = alarms
@@ -107,12 +111,9 @@ class Receiver:
     async def _take(self, page: Page) -> bool:
         """Open a page and keep what it holds; say whether that could be done, or the page is to be had anew."""
         read, broken = read_page(page.deliveries)
-        checkpoints = await self._admit(read)
-        if checkpoints is None:
+        opened = await self._open(read)
+        if opened is None:
             return False
-        network = await self._follower.wait()
-        opener = Opener(self._identity, network, checkpoints, self._heads)
-        opened = await self._in_thread(lambda: opener.open(read))
 
         def keep(tx: Transaction) -> tuple[int, int]:
             new = inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())
@@ -130,6 +131,23 @@ class Receiver:
             self._arrived()
         await self._tell(opened, broken, unknown)
         return True
+
+    async def reopen(self) -> None:
+        """Try again what could not be opened, whenever rules or keys have changed, until cancelled."""
+        while True:
+            network = await self._follower.wait()
+            if await self._reopener.reopen(network, self._open, at=self._now_ms()):
+                self._arrived()
+            await asyncio.sleep(REOPEN_SECONDS)
+
+    async def _open(self, read: Sequence[Read]) -> Opened | None:
+        """Verify and open deliveries under what is known now; None where a checkpoint cannot be admitted now."""
+        checkpoints = await self._admit(read)
+        if checkpoints is None:
+            return None
+        network = await self._follower.wait()
+        opener = Opener(self._identity, network, checkpoints, self._heads)
+        return await self._in_thread(lambda: opener.open(read))
 
     async def _admit(self, read: Sequence[Read]) -> dict[bytes, VerifiedCheckpoint] | None:
         """Have the log followed up to the page's checkpoint; wait a moment and return None where it cannot be."""

@@ -192,6 +192,7 @@ class Gateway:
         acknowledger = Acknowledger(who, self.store, self._now_ms, self.options.acknowledge_seconds, sender.wake)
         self._loops.run(f"send {who}", sender.run)
         self._loops.run(f"receive {who}", receiver.run)
+        self._loops.run(f"reopen {who}", receiver.reopen)
         self._loops.run(f"acknowledge {who}", acknowledger.run)
         if self.options.practice_notice:
             self._loops.run(f"practice {who}", partial(self._practise, who))

@@ -287,6 +287,11 @@ def test_obligations_of_the_law_stand_beside_what_was_opened(tmp_path):
     asyncio.run(scenario())
 
 
+async def _all_opened(made, number):
+    items, _ = await made[READER].inbox(READER, limit=1000)
+    return items if [item.state for item in items] == [InboxState.OPENED] * number else None
+
+
 MINORS = """
 [[condition]]
 id = "minors"
@@ -315,6 +320,14 @@ def test_what_only_the_opened_notice_shows_is_held_against_the_law_again(tmp_pat
             adult, minor = await arrived(made, READER, 2)
             assert adult.state is InboxState.OPENED
             assert (minor.state, minor.reason, minor.notice) == (InboxState.UNREADABLE, "No data on minors.", None)
+
+            # The law changes: what it kept closed arrives anew, and nothing else does.
+            before = world.repository
+            put_law(world, "uz", world.law("uz", MINORS.replace("years = 18", "years = 5")))
+            await upload(made.broker, world, "uz-law", "uz/law.json", before)
+            adult, minor = await until(lambda: _all_opened(made, 2))
+            assert minor.notice_id != adult.notice_id
+            assert minor.notice["nominal"]["persons"][0]["born"] == "2020-02-29"
 
     asyncio.run(scenario())
 
