@@ -79,13 +79,12 @@ class Decisions:
 
     def __init__(self, rules: Rules, parties: Mapping[ParticipantId, Party]) -> None:
         self._rules = rules
-        self._timed = rules.timed
         self._parties = parties
         self._known: dict[_Key, About] = {}
 
     def about(self, statement: Statement, sender: Party) -> About:
         """Return what the rules say of a statement that is about a notice (or an acknowledgement) of `sender`."""
-        times = (statement.issued_at, statement.expires_at) if self._timed else (None, None)
+        times = (statement.issued_at, statement.expires_at) if self._rules.timed else (None, None)
         key = (statement.act, statement.topic, statement.label, sender.id, *times)
         found = self._known.get(key)
         if found is None:
