@@ -82,14 +82,17 @@ def importing():
 
 
 def kafka():
-    """Run the bench of publishing on a cluster of three nodes; nothing where there is no Java or Maven."""
+    """Run the benches that need a cluster; nothing where there is no Java or Maven."""
     if lack := cluster.lacking():
         print(f"kafka: left out, {lack}", file=sys.stderr)
         return []
-    from tests.bench.on_kafka import run
+    from tests.bench import on_kafka, rebuild, scale
 
-    with tempfile.TemporaryDirectory() as folder:
-        return run(Path(folder))
+    figures = []
+    for bench in (on_kafka, scale, rebuild):
+        with tempfile.TemporaryDirectory() as folder:
+            figures += bench.run(Path(folder))
+    return figures
 
 
 def rules():
