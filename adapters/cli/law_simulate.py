@@ -1,7 +1,7 @@
 """`valise law simulate`: what a draft would have done to past notices, before anybody signs it.
 
-Past notices come from the broker's log as an auditor reads it (labels), from a file of it, or from a gateway's own boxes
-(what it received in full, what it sent by label and recipients). The report's digest enters the draft.
+Past notices come from the broker's log as an auditor reads it (labels), from a file of it, or in full from a gateway's own boxes.
+The report's digest enters the draft.
 """
 
 import re
@@ -121,13 +121,13 @@ async def _from_log(broker: BrokerClient, sign: Any) -> list[dict[str, Any]]:
 def _from_gateway(url: str | None, token_file: Path | None, ca_file: Path | None) -> list[dict[str, Any]]:
     client = connect(url, token_file, ca_file)
     rows = []
-    for page in _pages(client, "/v1/notices", "notices"):
+    for page in _pages(client, "/v1/notices", "notices", texts=True):
         for item in page:
             if item["published_at"] is not None and item["act"] in ACTS:
                 people = _objects(item["recipients"])
                 rows.append(
                     {
-                        **{name: item[name] for name in ("act", "topic", "label", "notice_id", "expires_at")},
+                        **{name: item[name] for name in ("act", "topic", "label", "notice_id", "expires_at", "notice")},
                         "index": item["index"],
                         "issued_at": item["sealed_at"],
                         "sender": next((one["participant"] for one in people if one["via"] == "sender"), ""),
@@ -152,10 +152,11 @@ def _from_gateway(url: str | None, token_file: Path | None, ca_file: Path | None
     return rows
 
 
-def _pages(client: Any, path: str, member: str) -> Iterator[list[dict[str, Any]]]:
+def _pages(client: Any, path: str, member: str, *, texts: bool = False) -> Iterator[list[dict[str, Any]]]:
     after = 0
     while True:
-        page = client.call("GET", path, query={"after": after, "limit": PAGE})
+        query = {"after": after, "limit": PAGE} | ({"texts": "true"} if texts else {})
+        page = client.call("GET", path, query=query)
         items = _objects(page[member])
         yield items
         if len(items) < PAGE:

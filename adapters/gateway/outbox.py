@@ -22,6 +22,8 @@ from schemas.errors import Error
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
 
 PRACTICE: Final = "practice"
+WRITTEN: Final = frozenset(("issue", "correct"))
+ENDED: Final = frozenset((State.RECALLED, State.EXPIRED))
 DRAFT: Final = "outbox.draft"
 RECIPIENTS: Final = "outbox.recipients"
 STATEMENT: Final = "outbox.statement"
@@ -544,6 +546,7 @@ def _status(tx: Transaction, row: Columns) -> NoticeStatus:
         recalled_by=pending_about(tx, name, "recall"),
         history=history.of(tx, participant, (name, *aliases)),
         reply_due=_reply_due(act, draft, published_at),
+        notice=draft.notice if act in WRITTEN and state not in ENDED else None,
     )
 
 

@@ -259,6 +259,8 @@ class NoticeStatus:
     history: tuple[Event, ...] = ()
     reply_due: Time | None = None
     """When answers to it are due, by its label and the time of its leaf; None before it is published."""
+    notice: Mapping[str, Json] | None = field(default=None, repr=False)
+    """What an issue or correction says, as long as it was neither recalled nor has expired."""
 
     @property
     def answered_by(self) -> tuple[ParticipantId, ...]:

@@ -185,6 +185,9 @@ class NoticeDocument(Document):
     )
     answered_by: tuple[str, ...]
     history: tuple[EventDocument, ...]
+    notice: Plain | None = Field(
+        description="What an issue or correction says; null once it was recalled or has expired, and in lists without `texts`."
+    )
 
 
 class NoticesDocument(Document):

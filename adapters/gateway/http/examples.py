@@ -89,6 +89,12 @@ _NOTICE: Final[dict[str, Any]] = {
             "text": "The same courier was stopped in Khujand.",
         }
     ],
+    "notice": {
+        "kind": "seizure",
+        "when": "2026-11-20",
+        "where": {"country": "KZ"},
+        "substances": [{"code": "heroin", "quantity": "12.5", "unit": "kg"}],
+    },
 }
 _DUTY: Final[dict[str, Any]] = {
     "notice_id": _OTHER,

@@ -1,5 +1,6 @@
 """The originator's routes: send, see what became of it, preview, recall, correct."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -117,7 +118,8 @@ async def preview(
 async def list_notices(query: Annotated[NoticesQuery, Query()], caller: Caller, service: Served) -> Response:
     """List notices, corrections, recalls and subscriptions that were accepted from this participant."""
     found, cursor = await service.statuses(caller, after=query.after, limit=query.limit, state=query.status)
-    notices = tuple(NoticeDocument.model_validate(one) for one in found)
+    shown = found if query.texts else [replace(one, notice=None) for one in found]
+    notices = tuple(NoticeDocument.model_validate(one) for one in shown)
     return reply(NoticesDocument(next=cursor, notices=notices))
 
 

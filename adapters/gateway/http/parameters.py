@@ -44,11 +44,12 @@ class _Query(BaseModel):
 
 
 class NoticesQuery(_Query):
-    """A page of one's own notices, of one status or all."""
+    """A page of one's own notices, of one status or all, perhaps with what they say."""
 
     after: Cursor = 0
     limit: Limit = PAGE
     status: State | None = None
+    texts: Flag = False
 
 
 class PreviewQuery(_Query):

@@ -376,7 +376,7 @@ def test_words(monkeypatch):
 
 
 def test_a_change_of_law_is_simulated_over_the_gateways_own_boxes(by):
-    """What it sent is there with its recipients, what it received with its content."""
+    """What it sent is there with its recipients, and what it sent and received with its content."""
     valise = by(SENDER)
     sent = valise("notice", "send", "seizure.json", *TOPIC, "--to", READER, "--wait", "20")
     head = 'form = "law/1"\nstate = "{}"\nversion = "1"\n\n[[condition]]\nid = "c"\ninstrument = "A"\narticle = "1"\n'
@@ -390,6 +390,7 @@ def test_a_change_of_law_is_simulated_over_the_gateways_own_boxes(by):
     mine = valise("law", "simulate", "uz.toml", "--laws", "laws")
     assert sent["id"] in [one["notice_id"] for one in mine["refused"]["listed"]]
     assert mine["refused"]["listed"][0]["condition"]["article"] == "1"
+    assert mine["in_full"] >= 1
     reading = by(READER)
     until(lambda: any(one["id"] == sent["id"] for one in reading("inbox", "list")["items"]))
     theirs = reading("law", "simulate", "uz.toml", "--laws", "laws")

@@ -156,9 +156,11 @@ def test_a_recall_takes_corrections_and_theirs_along(store):
             State.CORRECTED,
             State.PUBLISHED,
         ]
+        assert all(outbox.status(tx, WHO, name).notice for name in chain)
         kept = recall(tx, WHO, first, RecallRequest(), at=1)
         publish(tx, kept.notice_id, OTHER)
         assert {outbox.status(tx, WHO, name).state for name in chain} == {State.RECALLED}
+        assert {outbox.status(tx, WHO, name).notice for name in (*chain, kept.notice_id)} == {None}
         assert recall(tx, WHO, first, RecallRequest(), at=2) == replace(kept, created=False)
         with pytest.raises(NotRecallableError):
             recall(tx, WHO, kept.notice_id, RecallRequest(), at=2)

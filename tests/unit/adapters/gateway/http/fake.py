@@ -290,6 +290,7 @@ class FakeService:
             refusal=None,
             corrected_by=None,
             recalled_by=None,
+            notice=examples("seizure") if act == "issue" else None,
         )
         if key is not None:
             self.keys[participant, key] = name

@@ -169,6 +169,13 @@ def test_recall_and_correct(call: Call, service: FakeService) -> None:
     problem(call("POST", f"{waiting['href']}/recall", {}), 409, "not-recallable")
 
 
+def test_what_a_notice_says_is_shown_with_it_and_in_a_list_that_asks_for_texts(call: Call) -> None:
+    sent = call("POST", "/v1/notices", REQUEST).json()
+    assert call("GET", sent["href"]).json()["notice"] == REQUEST["notice"]
+    for query, shown in (("", None), ("?texts=false", None), ("?texts=true", REQUEST["notice"])):
+        assert [one["notice"] for one in call("GET", f"/v1/notices{query}").json()["notices"]] == [shown]
+
+
 def test_pages(call: Call, service: FakeService) -> None:
     for _ in range(5):
         call("POST", "/v1/notices", REQUEST)
