@@ -6,6 +6,7 @@ gets no byte of it. Hidden recipients stay hidden from each other, from stranger
 
 import json
 import re
+import time
 
 import pytest
 
@@ -67,6 +68,20 @@ def test_a_stranger_gets_for_a_notice_what_it_gets_for_none(scene, who, path):
     assert nothing[0] == 404
     for notice_id in scene.ids():
         assert plain(scene.ask(who, path.format(notice_id))) == nothing
+
+
+@pytest.mark.parametrize("path", ["/v1/notices/{}", "/v1/notices/{}/proof"])
+def test_how_long_a_stranger_waits_does_not_say_whether_there_is_a_notice(scene, path):
+    """Reading a body or a proof before refusing would cost more than all else that such a request does."""
+    there, missing = [], []
+    for _ in range(150):
+        for notice_id, times in ((scene.ids()[0], there), (scene.missing.statement.notice_id, missing)):
+            began = time.perf_counter()
+            assert scene.ask(STRANGER, path.format(notice_id)).status == 404
+            times.append(time.perf_counter() - began)
+    # Of the fastest tenth, where the machine's other business does not show; taken in turns.
+    fastest = [sum(sorted(times)[:15]) for times in (there, missing)]
+    assert max(fastest) < 1.25 * min(fastest)
 
 
 def test_a_stranger_gets_for_a_leaf_what_it_gets_for_none(scene):
