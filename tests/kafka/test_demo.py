@@ -1,5 +1,7 @@
 """`make demo-kafka`, with few rows: what it counts, and that nothing runs on, however it ends."""
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -95,9 +97,13 @@ def test_nothing_runs_on_when_it_is_interrupted(tmp_path, number):
         assert time.monotonic() < until
         time.sleep(0.02)
     running.send_signal(number)
-    time.sleep(0.02)
-    running.send_signal(number)  # somebody who has no patience
-    running.communicate(timeout=60)
+    until = time.monotonic() + 60
+    for patience in itertools.chain((0.02,), itertools.repeat(1.0)):  # somebody who has little of it
+        assert time.monotonic() < until
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.communicate(timeout=patience)
+            break
+        running.send_signal(number)
     assert running.returncode != 0
     demand_ended(folder)
 
