@@ -281,10 +281,11 @@ class Sequencer:
                 self._reach(jobs)
             except StorageFullError as full:
                 settle([(job.answer, left_open() if self._may_be_there(job.examined) else full) for job in jobs])
-                return len(jobs), []
+                return len(jobs), self._finish()
         except Error as error:
             settle([(job.answer, error) for job in jobs])
-            return len(jobs), []
+            # However many come that are turned away, what was begun is answered.
+            return len(jobs), self._finish()
         now_ms = self._clock.now_ms()
         staged = Staged(self._view)
         for before in () if self._begun is None else self._begun.accepted:

@@ -118,6 +118,26 @@ async def test_nothing_that_was_begun_is_appended_once_the_ledger_is_found_to_be
     broker.sequencer.alarm = None
 
 
+async def test_what_was_begun_is_answered_however_many_are_turned_away_behind_it(world, broker, far, monkeypatch):
+    signed = letters(world, 6)
+    far.when_begun = lambda number: setattr(broker.sequencer, "alarm", "fork")
+    finished = []
+    finish, demand_sound = broker.sequencer._finish, broker.sequencer.demand_sound
+    monkeypatch.setattr(broker.sequencer, "_finish", lambda: (finished.append(len(turned)), finish())[1])
+    turned = []
+
+    def demand():
+        turned.append(1)
+        demand_sound()
+
+    monkeypatch.setattr(broker.sequencer, "demand_sound", demand)
+    answers = await publish_together(broker, signed)
+    assert outcomes(answers) == ["unavailable"] * 6
+    assert len(turned) > 2  # chunks behind the first were turned away
+    assert 2 in finished  # and the first was answered with the first of them
+    broker.sequencer.alarm = None
+
+
 async def test_what_waits_at_the_end_is_finished(world, broker, far):
     signed = letters(world, 3)
     tasks = [asyncio.ensure_future(publish(broker, one)) for one in signed]
