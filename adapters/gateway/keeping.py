@@ -26,7 +26,6 @@ AT_ONCE: Final = 500
 OVERDUE: Final = "reply-overdue"
 ESCALATED: Final = "reply-escalated"
 DUTY: Final = "duty-overdue"
-RETENTION: Final = Code("keep-within-retention")
 _log = structlog.get_logger("gateway")
 
 
@@ -139,7 +138,7 @@ def _kind(duty: Duty, network: Network, now: int) -> str | None:
 
 def _delete(past: tuple[Duty, ...], now: int, tx: Transaction) -> None:
     for duty in past:
-        reason = RETENTION if duty.code == duties.CERTIFY else duty.code
+        reason = duties.RETENTION if duty.code == duties.CERTIFY else duty.code
         if inbox.delete(tx, duty.participant, NoticeId(duty.notice_id), reason, at=now):
             _log.info("notice.deleted", participant=duty.participant, notice=duty.notice_id, reason=duty.code)
         elif duty.code != duties.CERTIFY:

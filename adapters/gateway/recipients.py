@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from adapters.gateway import duties
 from adapters.gateway.draft import Draft
 from adapters.gateway.network import SENDER, Network
 from adapters.gateway.outbox import Addressed
@@ -29,7 +30,6 @@ from schemas.rules.facts import Action, Facts, Party
 from schemas.rules.verdict import Verdict
 
 NO_KEY: Final = "It has no sealing key in force."
-COPY: Final = "copy-to-focal-point"
 UNASKED: Final = frozenset(name for name, act in ACTS.items() if act.unblockable)
 """Acts of which nobody is left out because the rules deny it: the broker holds such copies."""
 
@@ -160,7 +160,7 @@ class Chooser:
         for item in considered:
             owed = item.verdict.obligations if item.permitted and item.verdict is not None else ()
             for one in owed:
-                whose = one.parameters.get("whose", "recipient") if one.obligation == COPY else ""
+                whose = one.parameters.get("whose", "recipient") if one.obligation == duties.COPY else ""
                 if whose in ("recipient", "both"):
                     roles[role_of(item.participant)] = None
                 if whose in ("sender", "both"):
