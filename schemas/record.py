@@ -1,15 +1,21 @@
 """Records: what a ledger stores, in its order, and what the tree is a pure function of (spec/ledger.md)."""
 
+import struct
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import encoding
-from schemas.encoding import Members, Time, b64encode
+from schemas.encoding import Time, is_time
 from schemas.errors import FormError
 from schemas.leaf import EVENTS, Leaf
+from schemas.leaf import LENGTH as LEAF_LENGTH
 from schemas.limits import LIMITS
 
-MEMBERS: Final = ("leaf", "document", "proof", "body_digest", "directory", "boundary")
+_HEAD: Final = struct.Struct(f">{LEAF_LENGTH}sQBII")
+_BOUNDARY: Final = 1
+_BODY: Final = 2
+_PROOF: Final = 4
+_TIME_LENGTH: Final = 20
+_DIGEST_LENGTH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +34,40 @@ class Record:
     boundary: Time | None
 
     def encode(self) -> bytes:
-        """Return the record's bytes in the one encoding."""
-        return encoding.encode(
-            {
-                "leaf": b64encode(self.leaf.encode()),
-                "document": b64encode(self.document),
-                "proof": None if self.proof is None else b64encode(self.proof),
-                "body_digest": None if self.body_digest is None else b64encode(self.body_digest),
-                "directory": self.directory,
-                "boundary": self.boundary,
-            }
-        )
+        """Return the record's bytes, as they travel between the instances of one broker."""
+        boundary, body, proof = self.boundary, self.body_digest, self.proof
+        said = (_BOUNDARY if boundary else 0) | (_BODY if body else 0) | (_PROOF if proof else 0)
+        head = _HEAD.pack(self.leaf.encode(), self.directory, said, len(self.document), len(proof or b""))
+        return b"".join((head, (boundary or "").encode("ascii"), body or b"", self.document, proof or b""))
 
     @classmethod
     def parse(cls, data: bytes) -> "Record":
-        """Read a record; raise `MalformedError` or `FormError`. Digests are not compared here."""
-        m = Members(encoding.parse(data, limit=4 * LIMITS.body), MEMBERS)
-        leaf = Leaf.parse(m.decoded("leaf"))
-        if (leaf.type in EVENTS) is not m.absent("proof"):
-            raise FormError("Must be there for statements and null for events.", pointer="/proof")
+        """Read a record; raise `FormError`. Digests are not compared here."""
+        if len(data) < _HEAD.size:
+            raise FormError("The record is too short for what stands before its document.")
+        leaf_bytes, directory, said, document_length, proof_length = _HEAD.unpack_from(data)
+        document_at = (
+            _HEAD.size + (_TIME_LENGTH if said & _BOUNDARY else 0) + (_DIGEST_LENGTH if said & _BODY else 0)
+        )
+        proof_at = document_at + document_length
+        if said > (_BOUNDARY | _BODY | _PROOF) or len(data) != proof_at + proof_length or not document_length:
+            raise FormError("The record is not as long as it says, or says what is not known.")
+        leaf = Leaf.parse(leaf_bytes)
+        if bool(proof_length) is not bool(said & _PROOF) or (leaf.type in EVENTS) is bool(proof_length):
+            raise FormError("Must be there for statements and absent for events.", pointer="/proof")
+        if directory > LIMITS.integer:
+            raise FormError("Must be an integer from 0 to 2^53-1.", pointer="/directory")
+        boundary = None
+        if said & _BOUNDARY:
+            text = data[_HEAD.size : _HEAD.size + _TIME_LENGTH].decode("ascii", "replace")
+            if not is_time(text):
+                raise FormError("Must be a calendar time YYYY-MM-DDTHH:MM:SSZ.", pointer="/boundary")
+            boundary = Time(text)
         return cls(
-            leaf=leaf,
-            document=m.decoded("document"),
-            proof=None if m.absent("proof") else m.decoded("proof"),
-            body_digest=None if m.absent("body_digest") else m.decoded("body_digest", 32),
-            directory=m.integer("directory"),
-            boundary=None if m.absent("boundary") else m.time("boundary"),
+            leaf,
+            data[document_at:proof_at],
+            data[proof_at:] if proof_length else None,
+            data[document_at - _DIGEST_LENGTH : document_at] if said & _BODY else None,
+            directory,
+            boundary,
         )

@@ -2,7 +2,7 @@
 
 | topic | record's key | payload |
 |---|---|---|
-| `valise.ledger` | none | number of key ids (2 bytes, big-endian) ‖ the key ids (32 bytes each) ‖ the record in the one encoding |
+| `valise.ledger` | none | number of key ids (2 bytes, big-endian) ‖ the key ids (32 bytes each) ‖ the record (spec/ledger.md) |
 | `valise.notices.…` | statement's SHA-256 | the sealed body |
 | `valise.objects` | name | its bytes |
 | `valise.decisions` | day | its JSON |

@@ -27,7 +27,7 @@ DIRECT: Final = "valise.notices.direct"
 DECISION_DAYS: Final = 30
 """How long decisions must at least be kept, whatever the policy: the day's digest and its audit come first."""
 MAX_MESSAGE: Final = 2 << 20
-"""Bytes of a batch: the greatest record (an envelope of 1 MiB, its statement and proof in base64) and its frame."""
+"""Bytes of a batch: the greatest record (a statement and proof, or a sealed body, of an envelope of 1 MiB) and its frame."""
 
 CLEANED_HOURS: Final = 6
 """After how many hours a topic of bodies closes the segment that it writes to, at its next record, and cleans it.

@@ -1,5 +1,7 @@
 """Leaves, events, records, receipts, refusals: round trips and what their readers refuse."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 from hypothesis import given
@@ -97,12 +99,36 @@ def test_events_refuse(event):
             Event.parse(changed(data, **members))
 
 
+HEAD = 58
+"""Bytes of a record before what only some have."""
+
+
+@given(records(), st.data())
+def test_records_refuse(record, data):
+    encoded = record.encode()
+    cut = data.draw(st.integers(0, len(encoded) - 1))
+    unknown = encoded[:49] + bytes([encoded[49] | 8]) + encoded[50:]
+    for bad in (encoded[:cut], encoded + b"x", unknown, encoded[:41] + b"\xff" * 8 + encoded[49:]):
+        with pytest.raises(FormError):
+            Record.parse(bad)
+
+
 @given(records())
 def test_records_have_a_proof_exactly_for_statements(record):
-    other = "AAAA" if record.proof is None else None
+    other = replace(record, proof=b"{}" if record.proof is None else None).encode()
+    unsaid = record.encode()[:49] + bytes([record.encode()[49] ^ 4]) + record.encode()[50:]
+    for bad in (other, unsaid):
+        with pytest.raises(FormError) as caught:
+            Record.parse(bad)
+        assert caught.value.pointer == "/proof"
+
+
+@given(records().filter(lambda record: record.boundary), st.sampled_from([b"2023-02-30T00:00:00Z", b"\xff" * 20]))
+def test_records_have_boundaries_that_are_times(record, text):
+    encoded = record.encode()
     with pytest.raises(FormError) as caught:
-        Record.parse(changed(record.encode(), proof=other))
-    assert caught.value.pointer == "/proof"
+        Record.parse(encoded[:HEAD] + text + encoded[HEAD + 20 :])
+    assert caught.value.pointer == "/boundary"
 
 
 @given(refusals.filter(lambda refusal: len(refusal.denied) > 1))
