@@ -14,6 +14,7 @@ from broker.ledger.files import make_private
 from broker.ledger.port import LedgerUnavailableError, StorageFullError
 
 BUSY_S: Final = 5.0
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _PRIMARY: Final = 0xFF
 # A write-ahead index that cannot grow: the file system has no page left for it.
 _FULL: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
@@ -63,3 +64,48 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             if db.in_transaction:  # some failures have rolled back already
                 db.execute("ROLLBACK")
             raise
+
+
+META: Final = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
+"""The table that a file must have that is written without waiting for the disk."""
+
+
+def begin_unsynced(db: sqlite3.Connection) -> None:
+    """Write without waiting for the disk from here on: for a file that can be filled again from elsewhere.
+
+    The end of the process costs nothing; the loss of power may cost all. So the file says first, durably, in which life of
+    the machine it is being written (`unharmed`).
+    """
+    with explained():
+        db.execute("PRAGMA synchronous=FULL")
+        with transaction(db):
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('written-in', ?)", (_life(),))
+        db.execute("PRAGMA synchronous=OFF")
+
+
+def end_unsynced(db: sqlite3.Connection) -> None:
+    """Make all that was written durable, say so in the file, and wait for the disk as usual from here on."""
+    with explained():
+        db.execute("PRAGMA synchronous=FULL")
+        # A checkpoint flushes the file only where it has a page to carry over: this is one.
+        with transaction(db):
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('written-in', ?)", (_life(),))
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        # --- crash point: whole, and does not say so ---
+        with transaction(db):
+            db.execute("DELETE FROM meta WHERE name = 'written-in'")
+        db.execute("PRAGMA synchronous=NORMAL")
+
+
+def unharmed(db: sqlite3.Connection) -> bool:
+    """Say whether a file that was written without waiting for the disk was closed, or the machine has run ever since."""
+    row = db.execute("SELECT value FROM meta WHERE name = 'written-in'").fetchone()
+    return row is None or (row[0] == _life() != "")
+
+
+def _life() -> str:
+    """Return what Linux calls this run of the machine; nothing where that is not told."""
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

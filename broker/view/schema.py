@@ -2,7 +2,9 @@
 
 from typing import Final
 
-VERSION: Final = 3
+from broker.ledger.database import META
+
+VERSION: Final = 4
 APPLICATION_ID: Final = 0x56414C56  # "VALV"
 
 NO_BODY: Final = 0
@@ -10,6 +12,7 @@ BODY: Final = 1
 ERASED: Final = 2
 
 TABLES: Final = (
+    META,
     """CREATE TABLE state (origin TEXT NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,
         directory INTEGER NOT NULL, boundary TEXT, key_number INTEGER NOT NULL, newest INTEGER NOT NULL,
         settled INTEGER NOT NULL)""",

@@ -1,8 +1,8 @@
 """The view's one writer: the ledger thread folds records into it, and everybody else reads it on connections of their own.
 
 SQLite with `synchronous=NORMAL`: a loss of power may cost its last transactions, and catching up repeats them from the
-ledger. A view of another version, of another origin, or of another ledger than the one it meets is emptied and rebuilt:
-nothing is in it that the ledger does not have.
+ledger. A view of another version, of another origin, or of another ledger than the one it meets is emptied and rebuilt,
+without waiting for the disk until it has caught up. Nothing is in it that the ledger does not have.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Final
 
-from broker.ledger.database import connect, explained, transaction
+from broker.ledger.database import begin_unsynced, connect, end_unsynced, explained, transaction, unharmed
 from broker.ledger.fold import FoldState, Skipped, fold
 from broker.ledger.port import Append, Ledger, LedgerReader, LedgerUnavailableError
 from broker.ledger.stanzas import stanza_kids
@@ -108,6 +108,8 @@ class View(Statements, Feed, Log):
             if progress is not None:
                 progress(self.position, length)
         self._restore_held(self._reader.object_names(PREFIX))
+        if self._all("SELECT 1 FROM meta WHERE name = 'written-in'"):
+            end_unsynced(self._db)
 
     def follow(
         self,
@@ -161,9 +163,10 @@ class View(Statements, Feed, Log):
         return bool(records) and records[0][0] == rows[0][0] and records[0][1].leaf.encode() == rows[0][1]
 
     def _empty(self) -> None:
+        begin_unsynced(self._db)
         with transaction(self._db):
             names = self._db.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'state'"
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('state', 'meta')"
             ).fetchall()
             for (name,) in names:
                 self._db.execute(f"DELETE FROM {name}")  # noqa: S608 - its own tables
@@ -346,6 +349,7 @@ def _open(path: Path, origin: Origin) -> sqlite3.Connection:
                 db.execute(f"PRAGMA {pragma}")
             if not db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 _create(db, origin)
+                begin_unsynced(db)
     except BaseException:
         db.close()
         raise
@@ -369,7 +373,7 @@ def _serves(db: sqlite3.Connection, origin: Origin) -> bool:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if (application, version) != (APPLICATION_ID, VERSION):
                 return False
-            return bool(db.execute("SELECT origin FROM state").fetchall() == [(origin,)])
+            return db.execute("SELECT origin FROM state").fetchall() == [(origin,)] and unharmed(db)
         except sqlite3.DatabaseError as error:
             if error.sqlite_errorcode & 0xFF in _DAMAGED:
                 return False

@@ -84,10 +84,15 @@ async def read_older(
     backlog: Backlog,
     take: Callable[[dict[Any, list[Any]]], None],
     moved: Callable[[], Awaitable[None]],
+    turn: Callable[[], Awaitable[None]],
 ) -> None:
-    """Read a backlog to its end with a consumer of its own; `take` gets the messages, `moved` is called after each page."""
+    """Read a backlog to its end with a consumer of its own; `take` gets the messages, `moved` is called after each page.
+
+    `turn` is waited for before each page, and returns when there is nothing more urgent to do.
+    """
     if not backlog:
         return
+    await turn()
     consumer = AIOKafkaConsumer(**connection.consumer())
     parts = {topic: TopicPartition(topic, 0) for topic in backlog.topics}
     try:
@@ -95,6 +100,7 @@ async def read_older(
             try:
                 await _begin(consumer, backlog, parts)
                 while backlog:
+                    await turn()
                     found = await consumer.getmany(timeout_ms=POLL_MS, max_records=PAGE)
                     take(
                         {

@@ -56,6 +56,8 @@ SAY_S: Final = 10.0
 CONFIRM_S: Final = 10.0
 """Seconds, and asks, after which a ledger that ends too early is believed to: a node that stood still says what was."""
 CONFIRM_ASKS: Final = 5
+GIVE_WAY_S: Final = 0.5
+"""Seconds after a whole page of records was read here in which older bodies are not: a view is being rebuilt."""
 _ASKING: Final = "asking"
 _TOGETHER: Final = frozenset({"bodies", "decisions"})
 
@@ -107,6 +109,7 @@ class Follower:
         self._resting: dict[str, asyncio.TimerHandle] = {}  # what is not fetched just now, and what ends that
         self._appended = 0.0  # when, by the loop's clock
         self._asked = 0  # how many wait for a refresh
+        self._paged = -GIVE_WAY_S  # when a whole page of records was last read here
         self.skipped: Counter[str] = Counter()
         self.absent = 0
         self.behind = True
@@ -219,8 +222,17 @@ class Follower:
                 await asyncio.sleep(RETRY_S)
                 self._again(kind)
 
+    def give_way(self) -> None:
+        """Take note that the ledger is read from far behind just now; older bodies wait for that. Any thread may call it."""
+        self._paged = time.monotonic()
+
+    async def _turn(self) -> None:
+        """Return when older bodies may be read: the records are there, and nobody is reading their way through them."""
+        while not (self.short or self._is_past({LEDGER: self._free})) or time.monotonic() < self._paged + GIVE_WAY_S:
+            await asyncio.sleep(POLL_MS / 10_000)
+
     async def _follow_older(self) -> None:
-        await read_older(self._connection, self._backlog, self._take_older, self._advance)
+        await read_older(self._connection, self._backlog, self._take_older, self._advance, self._turn)
         try:
             with self._mirror.lock:
                 self._mirror.take(Batch(next={topic: self._at[topic] for topic in self._bodies}))

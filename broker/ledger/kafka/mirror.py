@@ -1,20 +1,23 @@
 """What an instance has read of the cluster's topics, in a SQLite file: whoever asks is answered from here, never from Kafka.
 
-It can be deleted and is read again from the cluster. `synchronous=NORMAL`: a loss of power may cost its last transactions,
-and reading on from `next` repeats them. A record's position is its offset in the ledger's topic. Written by two threads,
-each under `lock`: the one that reads the topics, and the ledger thread for what it has just appended itself.
+It can be deleted and is read again from the cluster, as it is when the machine stopped while it was open: nothing here
+waits for the disk but what erases (a sealed body is 10 to 100 KB, and would be waited for twice). The end of the process
+alone costs nothing. A record's position is its offset in the ledger's topic. Written by two threads, each under `lock`: the
+one that reads the topics, and the ledger thread for what it has just appended itself.
 """
 
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from broker.ledger.database import connect, explained, transaction
+from broker.ledger.database import META, begin_unsynced, connect, end_unsynced, explained, transaction, unharmed
 from broker.ledger.files import lock
 from broker.ledger.sqlite import COLUMNS, Reads, row_of
+from schemas.errors import Error
 from schemas.ids import Kid, Origin
 from schemas.record import Record
 
@@ -22,7 +25,7 @@ VERSION: Final = 2
 APPLICATION_ID: Final = 0x56414C4D  # "VALM"
 
 _SCHEMA: Final = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    META,
     """CREATE TABLE records (position INTEGER PRIMARY KEY, leaf BLOB NOT NULL, directory INTEGER NOT NULL,
         boundary TEXT, body_digest BLOB, document BLOB NOT NULL, proof BLOB)""",
     # `recorded` says that a record names it, `gone` that it was erased, whatever the topic still brings, `buried` that the
@@ -43,7 +46,6 @@ _SCHEMA: Final = (
 _PRAGMAS: Final = (
     "page_size=8192",
     "journal_mode=WAL",
-    "synchronous=NORMAL",
     "secure_delete=ON",
     "wal_autocheckpoint=2000",
     "cache_size=-16384",
@@ -137,6 +139,7 @@ class Mirror(_MirrorReads):
                     self._db.execute(f"PRAGMA {pragma}")
             if self.new:
                 self._make()
+            begin_unsynced(self._db)
             with explained():
                 self._next: dict[str, int] = dict(self._db.execute("SELECT topic, next FROM progress"))
             self._length = super().length()
@@ -226,13 +229,19 @@ class Mirror(_MirrorReads):
         return [(row[0], row[1]) for row in found if row is not None]
 
     def erase(self, digests: Iterable[bytes]) -> None:
-        """Erase bodies for good."""
-        with transaction(self._db):
-            self._db.executemany(
-                "UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", [(digest,) for digest in digests]
-            )
+        """Erase bodies for good, from the disk too once this returns."""
         with explained():
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute("PRAGMA synchronous=FULL")
+        try:
+            with transaction(self._db):
+                self._db.executemany(
+                    "UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", [(digest,) for digest in digests]
+                )
+            with explained():
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            with explained():
+                self._db.execute("PRAGMA synchronous=OFF")
 
     def forget(self, bodies: Iterable[tuple[bytes, int, tuple[Kid, ...]]]) -> None:
         """Note bodies that were erased where their records come from: digest, since when, key ids."""
@@ -275,8 +284,12 @@ class Mirror(_MirrorReads):
 
     def close(self) -> None:
         """Close the file and let another process have it."""
-        super().close()
-        os.close(self._file)
+        try:
+            with suppress(Error):  # then it is read again from the cluster
+                end_unsynced(self._db)
+            super().close()
+        finally:
+            os.close(self._file)
 
 
 class MirrorReader(_MirrorReads):
@@ -297,7 +310,7 @@ def _serves(path: Path, origin: Origin) -> bool:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if (application, version) != (APPLICATION_ID, VERSION):
             return False
-        return bool(db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone() == (origin,))
+        return db.execute("SELECT value FROM meta WHERE name = 'origin'").fetchone() == (origin,) and unharmed(db)
     except db.DatabaseError:
         return False
     finally:

@@ -172,7 +172,10 @@ class KafkaLedger:
 
     def read(self, position: int, limit: int) -> list[tuple[int, Record]]:
         """Return at most `limit` records from `position` on; see the port."""
-        return self._reading.read(position, limit)
+        found = self._reading.read(position, limit)
+        if 1 < limit == len(found) and self._follower is not None:
+            self._follower.give_way()
+        return found
 
     def length(self) -> int:
         """Return the position after the last record's."""
