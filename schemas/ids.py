@@ -21,7 +21,7 @@ Origin = NewType("Origin", str)
 Role = NewType("Role", str)
 LedgerIndex = NewType("LedgerIndex", int)
 
-_NAME = "[a-z0-9][a-z0-9-]*"
+_NAME: Final = "[a-z0-9][a-z0-9-]*"
 _PARTICIPANT: Final = re.compile(rf"[a-z]{{2}}/{_NAME}|int/{_NAME}/{_NAME}|audit/{_NAME}")
 _CODE: Final = re.compile(_NAME)
 _TOPIC: Final = re.compile(rf"{_NAME}\.{_NAME}")
@@ -29,6 +29,14 @@ _PATTERN: Final = re.compile(rf"(?:\*|{_NAME})\.(?:\*|{_NAME})")
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]{0,199}")
+
+FORMS: Final = {
+    "origin": _ORIGIN.pattern,
+    "notice": _UUID7.pattern,
+    "participant": _PARTICIPANT.pattern,
+    "topic": _TOPIC.pattern,
+}
+"""Regular expressions of whole names, for whoever looks for them within a text."""
 
 
 def participant(text: str) -> ParticipantId:

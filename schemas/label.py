@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from schemas import encoding
 from schemas.encoding import Members, Time
 from schemas.errors import FormError
 from schemas.ids import Code, code
@@ -63,6 +64,11 @@ class Label:
         return _remembered(text, at) if len(text) <= _REMEMBERED else cls._read(value, at)
 
     @classmethod
+    def parse(cls, text: str) -> "Label":
+        """Read a label in the one encoding; raise `MalformedError` or `FormError`. Those that were read last are kept."""
+        return _parsed(text) if len(text) <= _REMEMBERED else cls.from_json(encoding.parse(text.encode()))
+
+    @classmethod
     def _read(cls, value: Json, at: str) -> "Label":
         members = Members(value, MEMBERS, at)
         conditions = tuple(
@@ -111,6 +117,11 @@ _REMEMBERED: Final = 1024
 @lru_cache(maxsize=1024)
 def _remembered(text: bytes, at: str) -> Label:
     return Label._read(orjson.loads(text), at)  # noqa: SLF001 - the same thing
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Label:
+    return Label.from_json(encoding.parse(text.encode()))
 
 
 def _condition(value: Json, at: str) -> Condition:

@@ -46,9 +46,7 @@ class Record:
         if len(data) < _HEAD.size:
             raise FormError("The record is too short for what stands before its document.")
         leaf_bytes, directory, said, document_length, proof_length = _HEAD.unpack_from(data)
-        document_at = (
-            _HEAD.size + (_TIME_LENGTH if said & _BOUNDARY else 0) + (_DIGEST_LENGTH if said & _BODY else 0)
-        )
+        document_at = _HEAD.size + (_TIME_LENGTH if said & _BOUNDARY else 0) + (_DIGEST_LENGTH if said & _BODY else 0)
         proof_at = document_at + document_length
         if said > (_BOUNDARY | _BODY | _PROOF) or len(data) != proof_at + proof_length or not document_length:
             raise FormError("The record is not as long as it says, or says what is not known.")

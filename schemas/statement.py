@@ -3,13 +3,14 @@
 Form only: that a digest is right, a key in force or an act allowed is for `keys.envelope` and the broker to say.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from schemas import encoding, ids
 from schemas.acts import ACTS, Act, Body, Ref
-from schemas.encoding import B64, Members, Time
-from schemas.errors import FormError
+from schemas.encoding import B64, Members, Time, is_time
+from schemas.errors import FormError, MalformedError
 from schemas.ids import Code, Kid, NoticeId, Origin, ParticipantId, Pattern, Topic
 from schemas.label import Label
 from schemas.limits import LIMITS
@@ -131,7 +132,7 @@ class Statement:
     @classmethod
     def parse(cls, data: bytes) -> "Statement":
         """Read a statement in the one encoding; raise `MalformedError` or `FormError`."""
-        return cls.from_json(encoding.parse(data))
+        return _plain(data) or cls.from_json(encoding.parse(data))
 
     @classmethod
     def from_json(cls, value: Json) -> "Statement":
@@ -201,6 +202,54 @@ class Statement:
             "label": None if self.label is None else self.label.to_json(),
             "expires_at": self.expires_at,
         }
+
+
+# Nearly all statements have no body and no attachments. These are read by one expression, at a third of the cost of taking
+# their JSON apart: in the one encoding there is only one way to write each. What it does not match, or what is wrong
+# otherwise, is read member by member, which says what is wrong.
+
+_TIME: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+_DIGEST: Final = "[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]"
+_NUMBER: Final = "0|[1-9][0-9]{0,15}"
+_PLAIN: Final = re.compile(
+    rf"""\{{"v":1,"origin":"({ids.FORMS["origin"]})","notice_id":"({ids.FORMS["notice"]})",\
+"sender":"({ids.FORMS["participant"]})","act":"([a-z_]+)","ref":(?:null|"({ids.FORMS["notice"]})"),\
+"thread":(?:null|"({ids.FORMS["notice"]})"),"topic":(?:null|"({ids.FORMS["topic"]})"),\
+"label":(?:null|(\{{[^{{}}]*(?:\{{[^{{}}]*\}}[^{{}}]*)*\}})),"expires_at":(?:null|"({_TIME})"),"issued_at":"({_TIME})",\
+"nonce":"([A-Za-z0-9_-]{{21}}[AQgw])","body":null,"sealed":(?:null|\{{"content_digest":"({_DIGEST})",\
+"length":({_NUMBER}),"recipients_root":"({_DIGEST})","recipient_count":({_NUMBER})\}}),"attachments":\[\],\
+"checkpoint":\{{"size":({_NUMBER}),"root":"({_DIGEST})"\}}\}}""".replace("\\\n", ""),
+    re.ASCII,
+)
+_PLAIN_LONGEST: Final = 4096
+
+
+def _plain(data: bytes) -> Statement | None:
+    """Read a statement of the usual form; None for another one, and for one that is not right."""
+    try:
+        found = _PLAIN.fullmatch(data.decode("ascii")) if len(data) <= _PLAIN_LONGEST else None
+        if found is None or (act := ACTS.get(found[4])) is None:
+            return None
+        groups: tuple[Any, ...] = found.groups()
+        (origin, notice_id, sender, _, ref, thread, topic, label, expires_at, issued_at, nonce,
+         content_digest, length, recipients_root, count, size, root) = groups  # fmt: skip
+        numbers = [int(number) for number in (length, count, size) if number is not None]
+        if max(numbers) > LIMITS.integer or not all(
+            is_time(time) for time in (issued_at, expires_at) if time is not None
+        ):
+            return None
+        sealed = None
+        if content_digest is not None:
+            sealed = SealedDigests(content_digest, numbers[0], recipients_root, numbers[1])
+        statement = Statement(
+            origin, notice_id, sender, act.name, ref, thread, topic, None if label is None else Label.parse(label),
+            expires_at, issued_at, nonce, None, sealed, (), SeenCheckpoint(numbers[-1], root),
+        )  # fmt: skip
+        _check_form(statement, act)
+        _body(None, act.body)
+    except (UnicodeDecodeError, MalformedError, FormError):
+        return None
+    return statement
 
 
 def _body(value: Json, kind: Body) -> OpenBody | None:

@@ -228,8 +228,9 @@ class Follower:
 
     async def _turn(self) -> None:
         """Return when older bodies may be read: the records are there, and nobody is reading their way through them."""
-        while not (self.short or self._is_past({LEDGER: self._free})) or time.monotonic() < self._paged + GIVE_WAY_S:
-            await asyncio.sleep(POLL_MS / 10_000)
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.short or self._is_past({LEDGER: self._free}))
+            await self._moved.wait_for(lambda: time.monotonic() >= self._paged + GIVE_WAY_S)
 
     async def _follow_older(self) -> None:
         await read_older(self._connection, self._backlog, self._take_older, self._advance, self._turn)

@@ -11,6 +11,7 @@ from schemas.errors import Error, FormError
 from schemas.label import Label
 from schemas.statement import BOUND, MEMBERS, DelegationBody, Statement
 from tests import strategies as wire
+from tests.unit.broker.ledger import made_records
 
 
 @given(wire.statements())
@@ -39,6 +40,69 @@ def test_every_single_byte_change_reads_as_something_else_or_not_at_all(statemen
         assert Statement.parse(bytes(encoded)) != statement
     except Error:
         pass
+
+
+def read(parse, data):
+    """Return what a reader makes of bytes, or what it says of them."""
+    try:
+        return parse(data)
+    except Error as error:
+        return error.code, error.detail, error.pointer, error.offset
+
+
+def by_members(data):
+    return Statement.from_json(encoding.parse(data))
+
+
+plain = wire.statements().map(lambda statement: replace(statement, attachments=()))
+ODD = [None, True, 0, 2**53 - 1, 2**53, 10**17, "", "a", "{", "}", "[", "null",        "x/y.z", [], {}, {"a": {}}, [[{}]], "A" * 22, "A" * 43, "z" * 5000]  # fmt: skip
+TIMES = [
+    "2024-02-29T23:59:59Z",
+    "2023-02-29T00:00:00Z",
+    "2023-02-28T24:00:00Z",
+    "2023-02-28T23:59:60Z",
+    "2023-13-01T00:00:00Z",
+]
+
+
+@given(plain, st.data())
+@settings(max_examples=400)
+def test_the_quick_way_to_read_makes_the_same_of_everything(statement, data):
+    encoded = statement.encode()
+    value = orjson.loads(encoded)
+    match data.draw(st.sampled_from(["as-it-is", "bit", "cut", "member", "inner", "number", "time", "order"])):
+        case "bit":
+            where = data.draw(st.integers(0, len(encoded) - 1))
+            encoded = bytearray(encoded)
+            encoded[where] ^= 1 << data.draw(st.integers(0, 7))
+        case "cut":
+            encoded = encoded[: data.draw(st.integers(0, len(encoded)))] + data.draw(st.binary(max_size=3))
+        case "member":
+            encoded = orjson.dumps(value | {data.draw(st.sampled_from(MEMBERS)): data.draw(st.sampled_from(ODD))})
+        case "inner":
+            inner = data.draw(st.sampled_from(["label", "sealed", "checkpoint"]))
+            if value[inner] is not None:
+                value[inner][data.draw(st.sampled_from(list(value[inner])))] = data.draw(st.sampled_from(ODD))
+            encoded = orjson.dumps(value)
+        case "number":
+            inner, name = data.draw(
+                st.sampled_from([("sealed", "length"), ("sealed", "recipient_count"), ("checkpoint", "size")])
+            )
+            if value[inner] is not None:
+                value[inner][name] = data.draw(st.sampled_from([0, 1, 2**20, 2**20 + 1, 2**53 - 1, 2**53, 10**16]))
+            encoded = orjson.dumps(value)
+        case "time":
+            name = data.draw(st.sampled_from(["issued_at", "expires_at"]))
+            encoded = orjson.dumps(value | {name: data.draw(st.sampled_from(TIMES))})
+        case "order":
+            encoded = orjson.dumps(dict(data.draw(st.permutations(list(value.items())))))
+    assert read(Statement.parse, bytes(encoded)) == read(by_members, bytes(encoded))
+
+
+def test_a_long_label_is_read_too():
+    label = Label("x" * 3000, (), "a", "a", None, None, "a", "a", False, False, None, ())
+    statement = made_records.Maker().statement(label=label)
+    assert Statement.parse(statement.encode()) == statement
 
 
 @given(wire.statements())
