@@ -8,6 +8,7 @@ without waiting for the disk until it has caught up. Nothing is in it that the l
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -66,10 +67,17 @@ class View(Statements, Feed, Log):
     `addressed` are the key ids that leaves have stanzas for, since whoever tells their owners took them last.
     """
 
-    def __init__(self, path: Path, origin: Origin) -> None:
-        """Open the view, making it anew where it is missing, damaged, or not this origin's or version's."""
+    def __init__(self, path: Path, origin: Origin, *, waits: bool = True) -> None:
+        """Open the view, making it anew where it is missing, damaged, or not this origin's or version's.
+
+        Where it does not wait for the disk, it is made anew when the machine stops while it is open: for a view of a ledger
+        that would have to be read again, too.
+        """
         super().__init__(_open(path, origin), None)
         self._path: Final = path
+        self._waits: Final = waits
+        if not waits:
+            begin_unsynced(self._db)
         self._writes: Ledger | None = None
         self._kids: dict[Kid, int] = {}
         self.skipped: Counter[str] = Counter()
@@ -108,6 +116,10 @@ class View(Statements, Feed, Log):
             if progress is not None:
                 progress(self.position, length)
         self._restore_held(self._reader.object_names(PREFIX))
+        if self._waits:
+            self._end_unsynced()
+
+    def _end_unsynced(self) -> None:
         if self._all("SELECT 1 FROM meta WHERE name = 'written-in'"):
             end_unsynced(self._db)
 
@@ -316,6 +328,8 @@ class View(Statements, Feed, Log):
 
     def close(self) -> None:
         """Close the connection; the ledger stays open."""
+        with suppress(Error):  # then it is made anew
+            self._end_unsynced()
         self._db.close()
 
 
