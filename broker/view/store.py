@@ -78,6 +78,7 @@ class View(Statements, Feed, Log):
         self._waits: Final = waits
         if not waits:
             begin_unsynced(self._db)
+        self._unsynced = bool(self._all("SELECT 1 FROM meta WHERE name = 'written-in'"))
         self._writes: Ledger | None = None
         self._kids: dict[Kid, int] = {}
         self.skipped: Counter[str] = Counter()
@@ -120,8 +121,9 @@ class View(Statements, Feed, Log):
             self._end_unsynced()
 
     def _end_unsynced(self) -> None:
-        if self._all("SELECT 1 FROM meta WHERE name = 'written-in'"):
+        if self._unsynced:
             end_unsynced(self._db)
+            self._unsynced = False
 
     def follow(
         self,
@@ -176,6 +178,7 @@ class View(Statements, Feed, Log):
 
     def _empty(self) -> None:
         begin_unsynced(self._db)
+        self._unsynced = True
         with transaction(self._db):
             names = self._db.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('state', 'meta')"
