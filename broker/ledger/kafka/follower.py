@@ -41,12 +41,12 @@ from schemas.leaf import LeafType
 PAGE: Final = 1000
 """Records that are taken at a time."""
 POLL_MS: Final = 500
-TOGETHER_MS: Final = 100
-TOGETHER_BYTES: Final = 256 << 10
-"""Bodies and decisions are fetched some at a time: an instance has most of them from itself, and each fetch costs."""
 NOTE_S: Final = 2.0
-REST_S: Final = {"ledger": 0.05, "bodies": 1.0, "decisions": 1.0}
-"""Seconds for which topics are not read after an own append that nobody's lay before: else an instance fetches its own."""
+REST_S: Final = {"ledger": 0.05, "bodies": 0.1, "decisions": 1.0}
+"""Seconds for which topics are not read after something came, unless it is waited for: each fetch costs what many records do.
+
+After an own append that nobody's lay before they are not read either, else an instance fetches its own.
+"""
 LONGEST_REST_S: Final = 20.0
 """Seconds after which they are read all the same, however busy the instance is."""
 OWN: Final = 100_000
@@ -59,7 +59,6 @@ CONFIRM_ASKS: Final = 5
 GIVE_WAY_S: Final = 0.5
 """Seconds after a whole page of records was read here in which older bodies are not: a view is being rebuilt."""
 _ASKING: Final = "asking"
-_TOGETHER: Final = frozenset({"bodies", "decisions"})
 
 log = structlog.get_logger("broker")
 
@@ -151,11 +150,7 @@ class Follower:
         self._look_whether_behind()
 
     async def _assign(self, kind: str, topics: Sequence[str]) -> None:
-        consumer = AIOKafkaConsumer(
-            **self._connection.consumer()
-            | {"fetch_max_wait_ms": POLL_MS if kind == "ledger" else TOGETHER_MS}
-            | ({"fetch_min_bytes": TOGETHER_BYTES} if kind in _TOGETHER else {})
-        )
+        consumer = AIOKafkaConsumer(**self._connection.consumer() | {"fetch_max_wait_ms": POLL_MS})
         self._consumers[kind] = consumer
         older: dict[str, int] = {}
         with _unavailable():
@@ -210,6 +205,7 @@ class Follower:
                 found = await consumer.getmany(timeout_ms=POLL_MS, max_records=PAGE)
                 if found:
                     take(found)
+                    self._rest(kind, 0.0)
                 await self._advance()
             except (OffsetOutOfRangeError, NoOffsetForPartitionError):
                 await self._begin_again(kind)
@@ -367,16 +363,19 @@ class Follower:
         """
         if len(self._own) < OWN:
             self._own.update(again)
-        if not alone or self._pending or self.behind or self._asked or self._last >= 0:
+        if alone and not self._pending:
+            self._appended = asyncio.get_running_loop().time()
+            for kind in REST_S:
+                self._rest(kind, LONGEST_REST_S)
+
+    def _rest(self, kind: str, longest: float) -> None:
+        """Fetch nothing for a moment, which own appends may draw out to so many seconds."""
+        if kind in self._resting or kind not in REST_S or self.behind or self._asked or self._last >= 0:
             return
-        loop = asyncio.get_running_loop()
-        self._appended = loop.time()
-        for kind, seconds in REST_S.items():
-            if kind not in self._resting:
-                consumer = self._consumers[kind]
-                consumer.pause(*consumer.assignment())
-                until = self._appended + LONGEST_REST_S
-                self._resting[kind] = loop.call_later(seconds, self._rise, kind, until)
+        consumer = self._consumers[kind]
+        consumer.pause(*consumer.assignment())
+        loop, seconds = asyncio.get_running_loop(), REST_S[kind]
+        self._resting[kind] = loop.call_later(seconds, self._rise, kind, loop.time() + max(longest, seconds))
 
     def _rise(self, kind: str, until: float) -> None:
         """Fetch again once the last own append is long enough ago."""
