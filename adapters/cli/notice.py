@@ -270,6 +270,12 @@ def _show_preview(found: dict[str, Json]) -> None:
         raise AnswerIsNoError
 
 
+def _missing(determination: Mapping[str, Json]) -> str:
+    """Return which member of the notice would tell what a condition asks, where that is not known."""
+    field = _object(determination["parameters"]).get("field")
+    return f" (/notice{field})" if isinstance(field, str) else ""
+
+
 def _show_sanitised(copy: Mapping[str, Json]) -> None:
     """Say what a sanitised copy would leave out and for whom, and show its text: free text may still name somebody."""
     if not copy:
@@ -289,7 +295,9 @@ def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
     owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
     if verdict["permitted"]:
         return {"answer": "yes-if" if owed else "yes", "why": "", "lawful": "", "owed": owed}
-    why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
+    why = [
+        f"{article(item)}: {reason(item['reason'])}{_missing(item)}" for item in _objects(verdict["determining"])[:1]
+    ]
     sets = (
         [" + ".join(reason(one["says"]) for one in _objects(each)) for each in changes]
         if isinstance(changes, list)

@@ -5,7 +5,7 @@ to everybody who has what it is about. A denied subscriber is left out and repor
 gives the notice back to that person. Pure: the same network, draft and moment give the same choice.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -182,7 +182,7 @@ class Chooser:
         publish = None if draft.act in UNASKED else self._decide(draft, party, None)
         if publish is not None and (why := publish.first_denial()) is not None:
             trouble = _denied((Denial.of(self.sender, why),), "The rules do not let this participant publish it.")
-            return Choice((), Addressed(), (), publish, trouble)
+            return Choice((), Addressed(), (), publish, replace(trouble, pointer=_missing((publish,))))
         if draft.act == "issue":
             considered = self._issue(draft, party, excluded)
         elif draft.act == "correct":
@@ -405,9 +405,16 @@ def _why(item: Considered) -> Denial | None:
 def _left_out(items: list[Considered]) -> Trouble:
     denied = tuple(why for item in items if (why := _why(item)) is not None)
     if denied:
-        return _denied(denied, f"{len(denied)} of those it must go to may not have it.")
+        trouble = _denied(denied, f"{len(denied)} of those it must go to may not have it.")
+        return replace(trouble, pointer=_missing(item.verdict for item in items if item.verdict is not None))
     names = ", ".join(item.participant for item in items)
     return _trouble("recipients", f"Cannot be sealed to {names}: {items[0].detail}")
+
+
+def _missing(verdicts: Iterable[Verdict]) -> str | None:
+    """Return a pointer into the request to the first member for lack of which something could not be evaluated."""
+    found = (one.missing for verdict in verdicts for one in verdict.determining)
+    return next((f"/notice{pointer}" for pointer in found if pointer is not None), None)
 
 
 def _denied(denied: tuple[Denial, ...], detail: str) -> Trouble:

@@ -86,7 +86,7 @@ class Denial:
             state=why.state,
             instrument=why.instrument,
             article=why.article,
-            reason=why.reason,
+            reason=why.reasons,
             evaluated_by=why.evaluated_by,
         )
 
