@@ -21,7 +21,7 @@ from adapters.gateway.store import opened
 from keys.custody.cells import Cells
 from schemas.errors import FormError
 from schemas.ids import LedgerIndex
-from schemas.notice import KINDS, examples, is_nominal, nominal_members, parse_notice, to_json, without_nominal
+from schemas.notice import examples
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from tests.gateway_world import a_request, arrived, refuse, scene, sent, subscribed, until
@@ -326,16 +326,6 @@ def test_a_draft_that_cannot_be_read_has_no_copy(network):
     assert (choice.instead, choice.addressed.copies, choice.trouble.code) == (None, (), "denied")
     with pytest.raises(FormError):
         sanitising.sanitised(replace(draft, label=None))
-
-
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_each_kind_is_whole_without_its_nominal_part(kind):
-    notice = parse_notice(kind, examples(kind))
-    clean = without_nominal(notice)
-    assert not is_nominal(clean)
-    assert parse_notice(kind, to_json(clean)) == clean
-    left = set(to_json(notice)) - set(to_json(clean))
-    assert left == set(nominal_members(notice)) == ({"nominal"} & set(to_json(notice)))
 
 
 # The table by itself
