@@ -1,5 +1,6 @@
 """`valise notice`: send a notice through the gateway, see what became of it, correct it, take it back."""
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 from adapters.cli import asking
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
-from adapters.cli.terminal import Column, terminal
+from adapters.cli.terminal import Column, clean, terminal
 from adapters.cli.words import article, reason, when
 from schemas import strict_json
 from schemas.strict_json import Json
@@ -36,6 +37,10 @@ def send(
         str | None, typer.Option("--idempotency-key", help="Name of this request: repeating it sends nothing new.")
     ] = None,
     *,
+    sanitise: Annotated[
+        bool,
+        typer.Option("--sanitise", help="Send a copy without the nominal part to those who may have it only so."),
+    ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Say who would get it and why; send nothing.")] = False,
     states: Annotated[bool, typer.Option("--states", help="With --preview: ask about all States.")] = False,
     gateway: GatewayUrl = None,
@@ -43,7 +48,7 @@ def send(
     ca_file: CaFile = None,
 ) -> None:
     """Send a notice. Exit code 1 where it came back or was refused."""
-    request = _request(file, {"topic": topic, "to": to or None})
+    request = _request(file, {"topic": topic, "to": to or None, "sanitise": sanitise or None})
     client = connect(gateway, token_file, ca_file)
     if preview:
         query = {"states": "true"} if states else None
@@ -141,6 +146,10 @@ def _objects(value: Json) -> list[dict[str, Json]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def _object(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
 def _acknowledged(row: Mapping[str, Json]) -> str:
     others = [item for item in _objects(row["recipients"]) if item["via"] != "sender"]
     return f"{sum(item['acknowledged_at'] is not None for item in others)} of {len(others)}" if others else ""
@@ -157,13 +166,15 @@ def _show_status(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
         return
-    trouble = found["problem"] if isinstance(found["problem"], dict) else {}
+    trouble, copy = _object(found["problem"]), _object(found["sanitised"])
     where.record(
         {
             **found,
             "why": trouble.get("detail"),
             "hint": trouble.get("hint") if found["status"] not in DONE else None,
             "seen": _acknowledged(found),
+            # Until the whole notice is published there is none yet.
+            "copy": f"{copy['id'] or 'to come'} ({copy['status'] or 'waits'})" if copy else None,
         },
         shown=[
             ("Id", "id"),
@@ -180,35 +191,54 @@ def _show_status(found: dict[str, Json]) -> None:
             ("Answered by", "answered_by"),
             ("Corrected by", "corrected_by"),
             ("Recalled by", "recalled_by"),
+            ("Text", "text"),
+            ("Sanitised copy", "copy"),
+            ("Copy of", "sanitised_of"),
         ],
     )
-    _show_people(_objects(found["recipients"]), _objects(found["left_out"]), _objects(trouble.get("denied")))
+    recipients = [(str(found["text"]), item) for item in _objects(found["recipients"])]
+    recipients += [("sanitised", item) for item in _objects(copy.get("recipients"))]
+    _show_people(
+        recipients,
+        [*_objects(found["left_out"]), *_objects(copy.get("left_out"))],
+        [*_objects(trouble.get("denied")), *_objects(_object(copy.get("problem")).get("denied"))],
+    )
     if history := _objects(found["history"]):
         asking.show_history(history)
 
 
 def _show_people(
-    recipients: Sequence[Mapping[str, Json]],
+    recipients: Sequence[tuple[str, Mapping[str, Json]]],
     left_out: Sequence[Mapping[str, Json]],
     refused: Sequence[Mapping[str, Json]],
 ) -> None:
-    rows = [
-        {"who": item["participant"], "answer": "acknowledged" if item["acknowledged_at"] else "", "why": item["via"]}
-        for item in recipients
+    rows: list[dict[str, Json]] = [
+        {
+            "who": item["participant"],
+            "text": text,
+            "answer": "acknowledged" if item["acknowledged_at"] else "",
+            "why": item["via"],
+        }
+        for text, item in recipients
         if item["via"] != "sender"
     ]
     rows += [_denied(item["participant"], item.get("denied"), item["detail"]) for item in left_out]
     known = {row["who"] for row in rows}
     rows += [_denied(item["participant"], dict(item), "") for item in refused if item["participant"] not in known]
     if rows:
-        columns = [Column("Participant", "who"), Column("Answer", "answer", whole=True), Column("Why", "why")]
+        columns = [
+            Column("Participant", "who"),
+            Column("Answer", "answer", whole=True),
+            Column("Why", "why"),
+            Column("Text", "text", whole=True),
+        ]
         terminal().listing("recipients", rows, columns)
 
 
 def _denied(who: Json, denial: Json, otherwise: Json) -> dict[str, Json]:
     if not isinstance(denial, dict):
-        return {"who": who, "answer": "left out", "why": otherwise}
-    return {"who": who, "answer": "denied", "why": f"{article(denial)}: {reason(denial.get('reason'))}"}
+        return {"who": who, "text": "", "answer": "left out", "why": otherwise}
+    return {"who": who, "text": "", "answer": "denied", "why": f"{article(denial)}: {reason(denial.get('reason'))}"}
 
 
 def _show_preview(found: dict[str, Json]) -> None:
@@ -216,9 +246,13 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        rows = [{"who": "you", **_verdict(found["publish"], "", found["changes"])}]
+        rows = [{"who": "you", "text": "", **_verdict(found["publish"], "", found["changes"])}]
         rows += [
-            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]), item["changes"])}
+            {
+                "who": item["participant"],
+                "text": item["text"],
+                **_verdict(item["verdict"], str(item["detail"]), item["changes"]),
+            }
             for item in _objects(found["candidates"])
         ]
         columns = [
@@ -227,11 +261,32 @@ def _show_preview(found: dict[str, Json]) -> None:
             Column("Why", "why"),
             Column("Lawful (any of)", "lawful"),
             Column("Owed", "owed"),
+            Column("Text", "text"),
         ]
         where.listing("candidates", rows, columns)
+        _show_sanitised(_object(found["sanitised"]))
         where.say(f"By directory version {found['directory']}. Nothing was sent.")
     if not found["would_send"]:
         raise AnswerIsNoError
+
+
+def _missing(determination: Mapping[str, Json]) -> str:
+    """Return which member of the notice would tell what a condition asks, where that is not known."""
+    field = _object(determination["parameters"]).get("field")
+    return f" (/notice{field})" if isinstance(field, str) else ""
+
+
+def _show_sanitised(copy: Mapping[str, Json]) -> None:
+    """Say what a sanitised copy would leave out and for whom, and show its text: free text may still name somebody."""
+    if not copy:
+        return
+    where = terminal()
+    people, gone = clean(copy["recipients"]), clean(copy["left_out"])
+    how = "gets it" if copy["asked"] else "would get it with --sanitise"
+    alone = " Nobody may have the whole notice." if copy["alone"] else ""
+    where.say(f"Without {gone}: {people} {how}.{alone} Free text stays as written; this is the copy:")
+    for line in json.dumps(copy["notice"], ensure_ascii=False, indent=2).splitlines():
+        where.say(line)
 
 
 def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
@@ -240,7 +295,9 @@ def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
     owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
     if verdict["permitted"]:
         return {"answer": "yes-if" if owed else "yes", "why": "", "lawful": "", "owed": owed}
-    why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
+    why = [
+        f"{article(item)}: {reason(item['reason'])}{_missing(item)}" for item in _objects(verdict["determining"])[:1]
+    ]
     sets = (
         [" + ".join(reason(one["says"]) for one in _objects(each)) for each in changes]
         if isinstance(changes, list)

@@ -10,9 +10,9 @@ from typing import Final, Protocol, TypeVar
 
 from adapters.gateway import asking, drafting, duties, granting, outbox
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import Key, key_of
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.network import Network
-from adapters.gateway.outbox import Key
 from adapters.gateway.request import (
     AskAccessRequest,
     AskUseRequest,
@@ -75,7 +75,7 @@ class Dealings:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Ask a notice's sender for access to it; raise `FormError`."""
-        key = outbox.key_of(idempotency_key, request, f"ask_access {notice_id}")
+        key = key_of(idempotency_key, request, f"ask_access {notice_id}")
         at = self._now_ms()
         draft = asking.ask_access(participant, notice_id, request, self._defaults(participant), at=at)
         return await self._keep(participant, partial(_accept, participant, draft, at, key, notice_id, None))
@@ -88,7 +88,7 @@ class Dealings:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Ask a received notice's sender to permit a use; raise `FormError`, `NotAnswerableError`."""
-        key = outbox.key_of(idempotency_key, request, f"ask_use {notice_id}")
+        key = key_of(idempotency_key, request, f"ask_use {notice_id}")
         at = self._now_ms()
 
         def work(tx: Transaction) -> Kept:
@@ -105,7 +105,7 @@ class Dealings:
         """Let others read an own published notice; raise `FormError`, `NotGrantableError`."""
         if not request.to:
             raise FormError("Must name who is to be able to read it.", pointer="/to")
-        key = outbox.key_of(idempotency_key, request, f"grant {notice_id}")
+        key = key_of(idempotency_key, request, f"grant {notice_id}")
         at = self._now_ms()
 
         def work(tx: Transaction) -> Kept:
@@ -120,7 +120,7 @@ class Dealings:
 
         Raises `FormError`, `NotGrantableError`, `NotAnswerableError`.
         """
-        key = outbox.key_of(idempotency_key, request, f"grant_asked {notice_id}")
+        key = key_of(idempotency_key, request, f"grant_asked {notice_id}")
         at = self._now_ms()
 
         def work(tx: Transaction) -> Kept:
@@ -149,7 +149,7 @@ class Dealings:
             asking.own_notice(tx, participant, asking.demand_question(question))
             return asking.permit(question, request, self._defaults(participant), beside, at=self._now_ms())
 
-        key = outbox.key_of(idempotency_key, request, f"permit {notice_id}")
+        key = key_of(idempotency_key, request, f"permit {notice_id}")
         return await self._answer(participant, notice_id, key, answer)
 
     async def refuse(
@@ -160,7 +160,7 @@ class Dealings:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Refuse what a notice in the inbox asks for; raise `NotAnswerableError`."""
-        key = outbox.key_of(idempotency_key, request, f"refuse {notice_id}")
+        key = key_of(idempotency_key, request, f"refuse {notice_id}")
         return await self._answer(
             participant,
             notice_id,
@@ -178,7 +178,7 @@ class Dealings:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Consent to what the first notice of a thread asks for; raise `FormError`, `NotAnswerableError`."""
-        key = outbox.key_of(idempotency_key, request, f"consent {notice_id}")
+        key = key_of(idempotency_key, request, f"consent {notice_id}")
         return await self._answer(
             participant,
             notice_id,
@@ -196,7 +196,7 @@ class Dealings:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Take a consent back; raise `NotAnswerableError`."""
-        key = outbox.key_of(idempotency_key, request, f"withdraw {notice_id}")
+        key = key_of(idempotency_key, request, f"withdraw {notice_id}")
         return await self._answer(
             participant,
             notice_id,

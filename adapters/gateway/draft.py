@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from adapters.gateway.status import Addressee, Via
 from schemas.encoding import Time
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern, Topic
 from schemas.label import Label
@@ -21,6 +22,9 @@ class Draft:
 
     `ref` and `thread` are notice ids as they will stand in the statement; a `thread` of None is the notice's own id.
     `beside` get a copy where they may have one; `closed` says that it goes to nobody else than named, whoever subscribes.
+    `sanitise` asks for sanitised copies for those who may have it only without its nominal part, `whole_for` says who
+    alone may have that part (None: whom the rules allow). `sanitised` says that it was taken out here, and `copy_for` whom
+    such a copy is for and why: it goes to them instead of to those named.
     """
 
     act: str
@@ -34,6 +38,10 @@ class Draft:
     body: OpenBody | None = None
     beside: tuple[ParticipantId, ...] = ()
     closed: bool = False
+    sanitise: bool = False
+    whole_for: tuple[ParticipantId, ...] | None = None
+    sanitised: bool = False
+    copy_for: tuple[Addressee, ...] = ()
 
     def encode(self) -> bytes:
         """Return the draft's bytes for the store."""
@@ -50,6 +58,10 @@ class Draft:
                 "body": None if self.body is None else self.body.to_json(),
                 "beside": self.beside,
                 "closed": self.closed,
+                "sanitise": self.sanitise,
+                "whole_for": self.whole_for,
+                "sanitised": self.sanitised,
+                "copy_for": [[item.participant, item.via] for item in self.copy_for],
             }
         )
 
@@ -70,6 +82,10 @@ class Draft:
             # An older version kept drafts without these.
             beside=tuple(value.get("beside", ())),
             closed=bool(value.get("closed", False)),
+            sanitise=bool(value.get("sanitise", False)),
+            whole_for=None if (whole := value.get("whole_for")) is None else tuple(whole),
+            sanitised=bool(value.get("sanitised", False)),
+            copy_for=tuple(Addressee(who, Via(via)) for who, via in value.get("copy_for", ())),
         )
 
 

@@ -45,6 +45,7 @@ def issue(request: NoticeRequest, participant: ParticipantId, defaults: LabelDef
         to=request.to,
         expires_at=expiry(request.expires_at, at) or from_seconds(at // 1000 + defaults.days * DAY),
         ref=request.ref,
+        sanitise=request.sanitise,
     )
 
 

@@ -14,9 +14,9 @@ from adapters.client.broker import BrokerClient, Sign
 from adapters.client.errors import AnswerError, RefusedError
 from adapters.gateway import outbox
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import Own
 from adapters.gateway.follow import Follower
 from adapters.gateway.identity import Identity
-from adapters.gateway.outbox import Own
 from adapters.gateway.status import State
 from adapters.gateway.store import Transaction
 from keys.envelope import ContentKey, open_notice, verify_delivery

@@ -26,7 +26,8 @@ def check(tx: Transaction, item: InboxItem, draft: Draft, *, at: int) -> Draft:
     """Return a draft that refers to a received notice as it may be sent.
 
     Without the originator's permission an answer goes to nobody but the originator, whoever subscribes to its topic; to
-    others it goes without a nominal part where that was asked for. Raises `ConsentNeededError`, `FormError`.
+    others it goes without a nominal part where the originator asks for that, sanitised where the draft wishes it. Raises
+    `ConsentNeededError`, `FormError`.
     """
     others = tuple(who for who in draft.to if who != item.sender)
     checked = draft
@@ -41,7 +42,13 @@ def check(tx: Transaction, item: InboxItem, draft: Draft, *, at: int) -> Draft:
     nominal = draft.label is not None and draft.label.nominal
     goes_on = bool(others) or not checked.closed
     if nominal and goes_on and duties.stands(tx, item.participant, item.notice_id, duties.SANITISE, now=at):
-        raise FormError("Must have no nominal part: the originator asks for that.", pointer="/notice/nominal")
+        if not draft.sanitise:
+            raise FormError(
+                "Must have no nominal part: the originator asks for that. `sanitise` has it left out.",
+                pointer="/notice/nominal",
+            )
+        # Whose notice it is may have back what it has sent.
+        checked = replace(checked, whole_for=tuple(who for who in draft.to if who == item.sender))
     return checked
 
 

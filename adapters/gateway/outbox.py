@@ -7,18 +7,17 @@ answered, and only then may anybody be told.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel
 
 from adapters.gateway import duties, history
 from adapters.gateway.draft import Draft
-from adapters.gateway.status import Addressee, Denial, Kept, LeftOut, NoticeStatus, State, Trouble, Via
+from adapters.gateway.entries import Addressed, Entry, IdempotencyError, Key, Own, Parts, Publication, Sealing
+from adapters.gateway.status import WAITING, Addressee, Kept, NoticeStatus, SanitisedCopy, State, Text, Trouble, Via
 from adapters.gateway.store import Transaction
 from schemas.encoding import Time, from_seconds
-from schemas.errors import Error
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
 
 PRACTICE: Final = "practice"
@@ -36,128 +35,6 @@ Columns = tuple[Any, ...]
 KEY_KEPT_MS: Final = 30 * 24 * 3600 * 1000
 
 
-class IdempotencyError(Error):
-    """The idempotency key was used for another request."""
-
-    problem = "idempotency-conflict"
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A caller's idempotency key, and the SHA-256 of the request that it stands for."""
-
-    text: str
-    request: bytes
-
-    @property
-    def digest(self) -> bytes:
-        """Return what is kept of the text."""
-        return hashlib.sha256(self.text.encode()).digest()
-
-
-def key_of(text: str | None, request: BaseModel, what: str) -> Key | None:
-    """Return the key of a request to do `what`; None where the caller gave none."""
-    if text is None:
-        return None
-    return Key(text, hashlib.sha256(f"{what}\n{request.model_dump_json()}".encode()).digest())
-
-
-@dataclass(frozen=True, slots=True)
-class Addressed:
-    """Who an entry was sealed to, and who was left out, as it is kept beside the entry."""
-
-    sealed: tuple[Addressee, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-
-    def encode(self) -> bytes:
-        """Return the bytes for the store."""
-        return orjson.dumps(
-            {
-                "sealed": [[item.participant, item.via] for item in self.sealed],
-                "left_out": [
-                    [item.participant, item.via, item.detail, None if item.denied is None else item.denied.to_json()]
-                    for item in self.left_out
-                ],
-            }
-        )
-
-    @classmethod
-    def parse(cls, data: bytes | None) -> "Addressed":
-        """Read what `encode` wrote; nothing is nobody."""
-        if data is None:
-            return cls()
-        value = orjson.loads(data)
-        return cls(
-            tuple(Addressee(who, Via(via)) for who, via in value["sealed"]),
-            tuple(
-                LeftOut(who, Via(via), detail, None if denied is None else Denial.from_json(denied))
-                for who, via, detail, denied in value["left_out"]
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The bytes of an envelope that was sealed and signed: they are sent as they are until they are answered."""
-
-    notice_id: NoticeId
-    statement: bytes
-    proof: bytes
-    sealed: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry that waits. `parts` are there once it is sealed; `addressed` then says to whom.
-
-    `sealed_before` says that its own id was used up by a seal that was refused.
-    """
-
-    seq: int
-    id: NoticeId
-    participant: ParticipantId
-    state: State
-    series: str | None
-    draft: Draft
-    addressed: Addressed
-    attempts: int
-    sealed_before: bool
-    parts: Parts | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Sealing:
-    """An entry's new seal: its bytes, and to whom."""
-
-    seq: int
-    parts: Parts
-    addressed: Addressed
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """What the broker's receipt said of an entry."""
-
-    seq: int
-    receipt: str
-    index: LedgerIndex
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """An own notice that was published, as far as a correction, recall or grant of it must know."""
-
-    seq: int
-    id: NoticeId
-    notice_id: NoticeId
-    index: LedgerIndex
-    state: State
-    draft: Draft
-    thread: NoticeId
-    addressed: Addressed
-
-
 def accept(
     tx: Transaction,
     participant: ParticipantId,
@@ -168,20 +45,32 @@ def accept(
     series: str | None = None,
     ref: NoticeId | None = None,
     answers: NoticeId | None = None,
+    copy_of: NoticeId | None = None,
 ) -> list[Kept]:
     """Keep drafts under new ids, in this order; `at` in Unix ms. With a key, the same request gives the same id again.
 
     `ref` is what they are about: the outbox id of an own notice, or the notice id of another's; `answers` the notice of the
-    inbox whose answer is given by them. Raises `IdempotencyError` where the key stood for another request.
+    inbox whose answer is given by them; `copy_of` the outbox id of the own notice whose sanitised copy they are. Raises
+    `IdempotencyError` where the key stood for another request.
     """
     if key is not None and (repeated := known(tx, participant, key)) is not None:
         return [repeated]
     kept = []
     for notice_id, draft in drafts:
         tx.connection.execute(
-            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, accepted_at, draft)"
-            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?)",
-            (notice_id, participant, draft.act, series, ref, answers, at, tx.seal(DRAFT, notice_id, draft.encode())),
+            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, copy_of, accepted_at, draft)"
+            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?, ?)",
+            (
+                notice_id,
+                participant,
+                draft.act,
+                series,
+                ref,
+                answers,
+                copy_of,
+                at,
+                tx.seal(DRAFT, notice_id, draft.encode()),
+            ),
         )
         kept.append(Kept(notice_id, created=True))
     if key is not None:
@@ -247,7 +136,7 @@ def keep_sealed(tx: Transaction, sealings: Sequence[Sealing], *, at: int) -> Non
         parts = item.parts
         changed = tx.connection.execute(
             "UPDATE outbox SET state = 'sealed', notice_id = ?, recipients = ?, statement = ?, statement_digest = ?,"
-            " proof = ?, sealed = ?, sealed_at = ? WHERE seq = ? AND state = 'kept'",
+            " proof = ?, sealed = ?, sealed_at = ?, copies = ? WHERE seq = ? AND state = 'kept'",
             (
                 parts.notice_id,
                 tx.seal(RECIPIENTS, item.seq, item.addressed.encode()),
@@ -256,12 +145,18 @@ def keep_sealed(tx: Transaction, sealings: Sequence[Sealing], *, at: int) -> Non
                 tx.seal(PROOF, item.seq, parts.proof),
                 None if parts.sealed is None else tx.seal(SEALED, item.seq, parts.sealed),
                 at,
+                len(item.addressed.copies),
                 item.seq,
             ),
         ).rowcount
         if changed != 1:
             raise RuntimeError("only an entry that is kept can be sealed")
         tx.connection.execute("INSERT INTO alias (notice_id, seq) VALUES (?, ?)", (parts.notice_id, item.seq))
+        if item.draft is not None:
+            (name,) = tx.connection.execute("SELECT id FROM outbox WHERE seq = ?", (item.seq,)).fetchone()
+            tx.connection.execute(
+                "UPDATE outbox SET draft = ? WHERE seq = ?", (tx.seal(DRAFT, name, item.draft.encode()), item.seq)
+            )
 
 
 def mark_published(tx: Transaction, publications: Sequence[Publication]) -> None:
@@ -300,7 +195,7 @@ def _granted(tx: Transaction, seq: int, about: NoticeId) -> None:
     there = {item.participant for item in before.sealed}
     added = tuple(Addressee(item.participant, Via.GRANT) for item in new if item.participant not in there)
     # At the end: acknowledgements are kept by place.
-    after = Addressed((*before.sealed, *added), before.left_out)
+    after = replace(before, sealed=(*before.sealed, *added))
     tx.connection.execute(
         "UPDATE outbox SET recipients = ? WHERE seq = ?", (tx.seal(RECIPIENTS, first, after.encode()), first)
     )
@@ -465,6 +360,16 @@ def pending_about(tx: Transaction, name: NoticeId, act: str) -> NoticeId | None:
     return None if row is None else NoticeId(row[0])
 
 
+def said_about(tx: Transaction, name: NoticeId, act: str) -> list[tuple[NoticeId, Draft]]:
+    """Return what waits or is published of an act about an own notice, by outbox ids, in the order of acceptance."""
+    rows = tx.connection.execute(
+        "SELECT id, draft FROM outbox WHERE ref = ? AND act = ? AND state NOT IN ('returned', 'refused') AND copy_of IS NULL"
+        " ORDER BY seq",
+        (name, act),
+    ).fetchall()
+    return [(NoticeId(found), Draft.parse(tx.open(DRAFT, found, cell))) for found, cell in rows]
+
+
 def practice(tx: Transaction, participant: ParticipantId) -> NoticeId | None:
     """Return the participant's practice notice, None where it has sent none."""
     row = tx.connection.execute(
@@ -510,10 +415,9 @@ def statuses(
 
 def _status(tx: Transaction, row: Columns) -> NoticeStatus:
     seq, name, participant, act, state, accepted_at, draft_cell, notice_id, recipients = row[:9]
-    sealed_at, attempts, published_at, index, receipt, problem, refusal = row[9:]
+    sealed_at, attempts, published_at, index, receipt, problem, refusal, copy_of = row[9:]
     draft = Draft.parse(tx.open(DRAFT, name, draft_cell))
     addressed = Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients))
-    acknowledged = dict(tx.connection.execute("SELECT place, at FROM acknowledged WHERE seq = ?", (seq,)))
     newest: NoticeId = notice_id or name
     aliases = [item for (item,) in tx.connection.execute("SELECT notice_id FROM alias WHERE seq = ?", (seq,))]
     trouble = tx.open_or_none(PROBLEM, seq, problem)
@@ -535,10 +439,7 @@ def _status(tx: Transaction, row: Columns) -> NoticeStatus:
         attempts=attempts,
         receipt=receipt,
         index=index,
-        recipients=tuple(
-            Addressee(item.participant, item.via, _time(acknowledged[place]) if place in acknowledged else None)
-            for place, item in enumerate(addressed.sealed)
-        ),
+        recipients=_acknowledged(tx, seq, addressed),
         left_out=addressed.left_out,
         problem=None if trouble is None else Trouble.from_json(orjson.loads(trouble)),
         refusal=refusal,
@@ -547,6 +448,37 @@ def _status(tx: Transaction, row: Columns) -> NoticeStatus:
         history=history.of(tx, participant, (name, *aliases)),
         reply_due=_reply_due(act, draft, published_at),
         notice=draft.notice if act in WRITTEN and state not in ENDED else None,
+        text=Text.SANITISED if draft.sanitised else Text.FULL,
+        sanitised=_sanitised(tx, name, addressed),
+        sanitised_of=copy_of,
+    )
+
+
+def _acknowledged(tx: Transaction, seq: int, addressed: Addressed) -> tuple[Addressee, ...]:
+    """Return whom an entry was sealed to, and when each acknowledged it."""
+    at = dict(tx.connection.execute("SELECT place, at FROM acknowledged WHERE seq = ?", (seq,)))
+    return tuple(
+        Addressee(item.participant, item.via, _time(at[place]) if place in at else None)
+        for place, item in enumerate(addressed.sealed)
+    )
+
+
+def _sanitised(tx: Transaction, name: NoticeId, addressed: Addressed) -> SanitisedCopy | None:
+    """Return the sanitised copy of an entry, None where there is none and will be none."""
+    row = tx.connection.execute(
+        "SELECT seq, id, state, recipients, problem FROM outbox WHERE copy_of = ? ORDER BY seq LIMIT 1", (name,)
+    ).fetchone()
+    if row is None:
+        return SanitisedCopy(None, None, addressed.copies, (), None) if addressed.copies else None
+    seq, copy, state, recipients, problem = row
+    sealed = Addressed.parse(tx.open_or_none(RECIPIENTS, seq, recipients))
+    trouble = tx.open_or_none(PROBLEM, seq, problem)
+    return SanitisedCopy(
+        id=copy,
+        state=State(state),
+        recipients=_acknowledged(tx, seq, sealed) or (addressed.copies if state in WAITING else ()),
+        left_out=sealed.left_out,
+        problem=None if trouble is None else Trouble.from_json(orjson.loads(trouble)),
     )
 
 

@@ -7,10 +7,10 @@ text beside the old one. Neither reaches what people have read.
 from dataclasses import replace
 from typing import Final
 
-from adapters.gateway import drafting, labels, outbox
+from adapters.gateway import copies, drafting, labels, outbox
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import Key, Own
 from adapters.gateway.labels import LabelDefaults
-from adapters.gateway.outbox import Key, Own
 from adapters.gateway.request import CorrectionRequest, RecallRequest
 from adapters.gateway.status import Kept, State
 from adapters.gateway.store import Transaction
@@ -38,7 +38,7 @@ def recall(
     at: int,
     key: Key | None = None,
 ) -> Kept:
-    """Keep a recall of an own notice; it takes the corrections of it along. A second recall is the first one again.
+    """Keep a recall of an own notice; it takes corrections and sanitised copy along. A second recall is the first again.
 
     Raises `NotRecallableError`, `IdempotencyError`.
     """
@@ -48,7 +48,11 @@ def recall(
         return Kept(known, created=False)
     if about.state is State.EXPIRED:
         raise NotRecallableError("It has expired: its text is gone already.")
-    return _keep(tx, participant, _recall(about, request, at), about, at=at, key=key)
+    draft = _recall(about, request, at)
+    kept = _keep(tx, participant, draft, about, at=at, key=key)
+    if kept.created:
+        copies.recall(tx, participant, about.id, draft, at=at)
+    return kept
 
 
 def correct(

@@ -5,15 +5,15 @@ to everybody who has what it is about. A denied subscriber is left out and repor
 gives the notice back to that person. Pure: the same network, draft and moment give the same choice.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from adapters.gateway import duties
+from adapters.gateway import duties, sanitising
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import Addressed
 from adapters.gateway.network import SENDER, Network
-from adapters.gateway.outbox import Addressed
-from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, Trouble, Via
+from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, SanitisedPreview, Trouble, Via
 from keys.directory.directory import Moment
 from keys.directory.records import SealingRecord
 from schemas.acts import ACTS
@@ -35,13 +35,18 @@ UNASKED: Final = frozenset(name for name, act in ACTS.items() if act.unblockable
 
 UNKNOWN: Final = "The directory has no such participant."
 CLOCK: Final = "A notice with a clock goes to its State's focal point as well, which may not have it."
+OFFER: Final = (
+    "Ask for sanitised copies (`sanitise`): it can go out without its nominal part to those who may not have that."
+)
+SANITISED_ONLY: Final = "Whose notice this passes on asks that the nominal part goes to nobody else."
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Who gets a statement, under which keys, and who does not; with a `trouble` it must not be sealed.
 
-    `publish` is the verdict on the sender, None for acts that are not decided on.
+    `publish` is the verdict on the sender, None for acts that are not decided on. `instead` is the sanitised draft that is
+    to be sealed in place of the whole one, where nobody may have that.
     """
 
     keys: tuple[SealingRecord, ...]
@@ -49,6 +54,7 @@ class Choice:
     considered: tuple[Considered, ...]
     publish: Verdict | None
     trouble: Trouble | None
+    instead: Draft | None = None
 
 
 @dataclass(slots=True)
@@ -72,7 +78,7 @@ class Chooser:
         if excluded:
             return self._choose(draft, holders, excluded)
         # All that the choice reads of a draft.
-        key: tuple[object, ...] = (*self._read(draft), draft.to, draft.beside, draft.closed, holders)
+        key: tuple[object, ...] = (*self._read(draft), *_wishes(draft), holders)
         choice = self._choices.get(key)
         if choice is None:
             choice = self._choices[key] = self._choose(draft, holders, excluded)
@@ -94,6 +100,27 @@ class Chooser:
             considered += self._each(draft, party, asked, Via.ASKED)
         return replace(choice, considered=tuple(self._explain(draft, party, item) for item in considered))
 
+    def sanitised(self, draft: Draft) -> SanitisedPreview | None:
+        """Return the sanitised copy that some may have, whether a draft asks for it or not; None where nobody would get it."""
+        wishing = replace(draft, sanitise=True)
+        if not sanitising.wanted(wishing):
+            return None
+        choice = self.choose(wishing)
+        served = choice.addressed.copies or (choice.addressed.sealed if choice.instead is not None else ())
+        if not served:
+            return None
+        clean = sanitising.sanitised(draft)
+        assert clean.label is not None  # it was read and sanitised
+        assert clean.notice is not None
+        return SanitisedPreview(
+            asked=draft.sanitise,
+            alone=choice.instead is not None,
+            recipients=tuple(item.participant for item in served),
+            label=clean.label,
+            notice=clean.notice,
+            left_out=sanitising.left_out(draft),
+        )
+
     def changes(self, draft: Draft, party: Party, recipient: Party | None) -> tuple[Changes, ...]:
         """Return the smallest changes under which the law would permit a draft to be published, or to be received."""
         return answer(self._facts(draft, party, recipient), self.network.rules, evaluator=SENDER).changes
@@ -104,13 +131,58 @@ class Chooser:
         return replace(item, changes=self.changes(draft, party, self.network.parties[item.participant]))
 
     def _choose(self, draft: Draft, holders: tuple[ParticipantId, ...], excluded: tuple[LeftOut, ...]) -> Choice:
+        whole = self._choose_whole(draft, holders, excluded)
+        if sanitising.wanted(draft):
+            return self._with_sanitised(draft, whole, excluded)
+        if whole.trouble is not None and sanitising.wanted(wishing := replace(draft, sanitise=True)):
+            offer = self._with_sanitised(wishing, whole, excluded)
+            if offer.trouble is None:
+                return replace(whole, trouble=replace(whole.trouble, hint=OFFER))
+        return whole
+
+    def _with_sanitised(self, draft: Draft, whole: Choice, excluded: tuple[LeftOut, ...]) -> Choice:
+        """Give those who may have a notice only without its nominal part a copy without it.
+
+        Where nobody may have the whole notice, all get the sanitised text at once, in place of it.
+        """
+        denied = [Addressee(item.participant, item.via) for item in whole.considered if not item.permitted]
+        denied += [Addressee(item.participant, item.via) for item in excluded]
+        sender_denied = whole.publish is not None and not whole.publish.permitted
+        if not denied and not sender_denied:
+            return whole
+        try:
+            clean = sanitising.sanitised(draft)
+        except FormError:
+            return whole  # it could not be read; the verdicts say so
+        permitted = [item for item in whole.considered if item.permitted]
+        if not permitted:
+            instead = self._choose_whole(clean, (), ())
+            if not instead.addressed.sealed:
+                return whole
+            considered = _marked(whole.considered or instead.considered, instead.addressed.sealed)
+            return replace(instead, considered=considered, publish=whole.publish, instead=clean)
+        may = {item.participant for item in self._choose_whole(sanitising.copy(clean, denied), (), ()).addressed.sealed}
+        # Those whom a clock or law brings along have the whole notice already, and get the copy beside it.
+        copies = tuple(item for item in denied if item.participant in may)
+        served = {item.participant for item in copies}
+        rest = [item for item in whole.considered if item.participant not in served]
+        still = tuple(item for item in excluded if item.participant not in served)
+        choice = self._settle(draft, rest, whole.publish, still)
+        return replace(
+            choice,
+            addressed=replace(choice.addressed, copies=copies),
+            considered=_marked(whole.considered, copies),
+            trouble=choice.trouble or _unserved(still),
+        )
+
+    def _choose_whole(self, draft: Draft, holders: tuple[ParticipantId, ...], excluded: tuple[LeftOut, ...]) -> Choice:
         party = self.network.parties.get(self.sender)
         if party is None:
             return _troubled("enrolment", "The directory does not have this participant yet.")
         publish = None if draft.act in UNASKED else self._decide(draft, party, None)
         if publish is not None and (why := publish.first_denial()) is not None:
             trouble = _denied((Denial.of(self.sender, why),), "The rules do not let this participant publish it.")
-            return Choice((), Addressed(), (), publish, trouble)
+            return Choice((), Addressed(), (), publish, replace(trouble, pointer=_missing((publish,))))
         if draft.act == "issue":
             considered = self._issue(draft, party, excluded)
         elif draft.act == "correct":
@@ -133,10 +205,16 @@ class Chooser:
 
     def _issue(self, draft: Draft, party: Party, excluded: tuple[LeftOut, ...]) -> list[Considered]:
         assert draft.topic is not None  # an issue has one
-        named = _others(draft.to, self.sender)
         gone = {item.participant for item in excluded}
+        # Whom a person named and the broker denied is here again only where a sanitised copy is to be had.
+        named = _others(draft.to, self.sender, but=gone)
         subscribed = [] if draft.closed else list(self.network.subscribers(draft.topic))
-        considered = self._each(draft, party, named, Via.NAMED)
+        considered = [
+            self._consider(draft, party, item.participant, item.via)
+            for item in draft.copy_for
+            if item.participant not in gone
+        ]
+        considered += self._each(draft, party, named, Via.NAMED)
         considered += self._each(
             draft, party, _others(subscribed, self.sender, but=gone.union(named)), Via.SUBSCRIPTION
         )
@@ -181,6 +259,8 @@ class Chooser:
             return Considered(who, via, permitted=False, detail=why.reason_in("en"), verdict=verdict)
         if self.network.sealing_key(who, self.moment) is None:
             return Considered(who, via, permitted=False, detail=NO_KEY, verdict=verdict)
+        if draft.whole_for is not None and who not in draft.whole_for:
+            return Considered(who, via, permitted=False, detail=SANITISED_ONLY, verdict=verdict)
         return Considered(who, via, permitted=True, detail="", verdict=verdict)
 
     def _unasked(self, who: Collection[ParticipantId], via: Via) -> list[Considered]:
@@ -293,6 +373,24 @@ def _content(draft: Draft) -> Content | None:
         return Content(draft.label.kind)
 
 
+def _wishes(draft: Draft) -> tuple[object, ...]:
+    """Return what a person has said of a draft's recipients."""
+    return draft.to, draft.beside, draft.closed, draft.sanitise, draft.whole_for, draft.copy_for
+
+
+def _marked(considered: tuple[Considered, ...], served: tuple[Addressee, ...]) -> tuple[Considered, ...]:
+    """Return candidates, those marked who get the sanitised text."""
+    there = {item.participant for item in served}
+    return tuple(replace(item, sanitised=item.participant in there) for item in considered)
+
+
+def _unserved(excluded: tuple[LeftOut, ...]) -> Trouble | None:
+    """Return the trouble where the broker has denied whom a person named, and no copy is to be had either."""
+    named = tuple(item for item in excluded if item.via is Via.NAMED)
+    denied = tuple(item.denied for item in named if item.denied is not None)
+    return _denied(denied, f"{len(named)} of those it must go to may not have it.") if named else None
+
+
 def _others(
     who: Collection[ParticipantId] | Iterator[ParticipantId], sender: ParticipantId, but: Collection[ParticipantId] = ()
 ) -> list[ParticipantId]:
@@ -307,9 +405,16 @@ def _why(item: Considered) -> Denial | None:
 def _left_out(items: list[Considered]) -> Trouble:
     denied = tuple(why for item in items if (why := _why(item)) is not None)
     if denied:
-        return _denied(denied, f"{len(denied)} of those it must go to may not have it.")
+        trouble = _denied(denied, f"{len(denied)} of those it must go to may not have it.")
+        return replace(trouble, pointer=_missing(item.verdict for item in items if item.verdict is not None))
     names = ", ".join(item.participant for item in items)
     return _trouble("recipients", f"Cannot be sealed to {names}: {items[0].detail}")
+
+
+def _missing(verdicts: Iterable[Verdict]) -> str | None:
+    """Return a pointer into the request to the first member for lack of which something could not be evaluated."""
+    found = (one.missing for verdict in verdicts for one in verdict.determining)
+    return next((f"/notice{pointer}" for pointer in found if pointer is not None), None)
 
 
 def _denied(denied: tuple[Denial, ...], detail: str) -> Trouble:

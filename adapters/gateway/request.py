@@ -125,11 +125,16 @@ class CorrectionRequest(BaseModel):
 
 
 class NoticeRequest(CorrectionRequest):
-    """A notice to send: to whom the subscriptions and rules lead on this topic, and to those named in `to`."""
+    """A notice to send: to whom the subscriptions and rules lead on this topic, and to those named in `to`.
+
+    With `sanitise` those who may have it only without its nominal part get a copy without it.
+    """
 
     topic: FormTopic
     to: Annotated[tuple[FormParticipant, ...], Field(max_length=1000)] = ()
     ref: FormNoticeId | None = None
+    # Left out where it is false, so that the same request under one idempotency key reads as it did before there was this.
+    sanitise: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
 
 class RecallRequest(BaseModel):

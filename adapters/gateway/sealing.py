@@ -5,12 +5,12 @@ Pure but for randomness and its cost: call it in a thread. What comes back is to
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import Addressed, Entry, Parts, Sealing
 from adapters.gateway.granting import GONE, NotGrantableError, Original
 from adapters.gateway.network import Network
-from adapters.gateway.outbox import Addressed, Entry, Parts, Sealing
 from adapters.gateway.recipients import Choice, Chooser
 from adapters.gateway.status import Addressee, Trouble, Via
 from keys.batch import Signed, Unsigned, sign_batch
@@ -95,25 +95,26 @@ class Sealer:
         now: Time,
         original: Original | None,
     ) -> tuple[Choice, Unsigned] | Returned:
-        statement = self._statement(entry, now)
         if entry.draft.notice is None:
-            return Choice((), Addressed(), (), None, None), open_act(statement)
+            return Choice((), Addressed(), (), None, None), open_act(self._statement(entry, entry.draft, now))
         choice = chooser.choose(entry.draft, holders, entry.addressed.left_out)
         if choice.trouble is not None:
             return Returned(entry.seq, choice.trouble, choice.addressed)
-        if entry.draft.act == "grant":
+        draft = choice.instead or entry.draft
+        statement = self._statement(entry, draft, now)
+        if draft.act == "grant":
             if original is None:
                 return Returned(entry.seq, Trouble.of(NotGrantableError(GONE)), choice.addressed)
             unsigned = grant_notice(statement, original.sealed, original.content_key, choice.keys)
         else:
-            unsigned = seal_notice(statement, entry.draft.notice, choice.keys)
+            assert draft.notice is not None  # a sanitised draft has what is left of it
+            unsigned = seal_notice(statement, draft.notice, choice.keys)
         if _size(unsigned) > LIMITS.body:
             error = Error(f"Sealed to {len(choice.keys)} it has more than {LIMITS.body} bytes.", problem="too-large")
             return Returned(entry.seq, Trouble.of(error), choice.addressed)
         return choice, unsigned
 
-    def _statement(self, entry: Entry, now: Time) -> Statement:
-        draft = entry.draft
+    def _statement(self, entry: Entry, draft: Draft, now: Time) -> Statement:
         # The first seal has the id that the caller was given; one after a definite refusal has a new one.
         notice_id = ids.new_notice_id(self.now_ms) if entry.sealed_before else entry.id
         return Statement(
@@ -148,6 +149,6 @@ def _sealing(entry: Entry, choice: Choice, unsigned: Unsigned, signed: Signed) -
     sender = Addressee(signed.statement.sender, Via.SENDER)
     addressed = choice.addressed
     if entry.draft.notice is not None and entry.draft.act != "grant":
-        addressed = Addressed((sender, *addressed.sealed), addressed.left_out)
+        addressed = replace(addressed, sealed=(sender, *addressed.sealed))
     parts = Parts(signed.statement.notice_id, signed.statement_bytes, signed.proof_bytes, unsigned.sealed_bytes)
-    return Sealing(entry.seq, parts, addressed)
+    return Sealing(entry.seq, parts, addressed, choice.instead)

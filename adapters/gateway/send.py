@@ -27,14 +27,15 @@ import structlog
 from adapters.client.broker import BrokerClient
 from adapters.client.errors import AnswerError, BrokerAwayError, NoBatchesError, RefusedError
 from adapters.client.receipts import VerifiedReceipt, check_receipt, check_refusal
-from adapters.gateway import outbox
+from adapters.gateway import copies, outbox
 from adapters.gateway.alarms import Alarms
+from adapters.gateway.entries import Addressed, Entry, Publication, Sealing
 from adapters.gateway.follow import Follower
 from adapters.gateway.granting import NotGrantableError, Original, original
 from adapters.gateway.identity import Identity
-from adapters.gateway.outbox import Addressed, Entry, Publication, Sealing
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.pace import Pace
+from adapters.gateway.sanitising import wanted
 from adapters.gateway.sealing import Holders, Originals, Sealed, Sealer
 from adapters.gateway.state import STOPPING
 from adapters.gateway.status import Denial, LeftOut, State, Trouble, Via
@@ -393,10 +394,18 @@ class Sender:
 
     async def _note_published(self, published: Sequence[_Published]) -> None:
         publications = tuple(_publication(item) for item in published)
+        at = self._now_ms()
+
+        def note(tx: Transaction) -> int:
+            outbox.mark_published(tx, publications)
+            return copies.follow(tx, self._participant, publications, at=at)
+
         try:
-            await self._store.write(lambda tx: outbox.mark_published(tx, publications))
+            followed = await self._store.write(note)
         finally:
             self._recordable.release()
+        if followed:
+            self.wake()
         for item in published:
             self._outcomes.settled(item.id)
 
@@ -452,9 +461,11 @@ class Sender:
         """Free an entry that was definitely refused and seal it under a new id, without those who came uninvited."""
         denied = {item.participant: item for item in denials}
         left_out, demanded = [], []
+        # Whom a person named may still have a sanitised copy, where one was asked for.
+        spared = {Via.SUBSCRIPTION, Via.FOCAL_POINT, Via.DEPUTY, *([Via.NAMED] if wanted(entry.draft) else [])}
         for item in entry.addressed.sealed:
             why = denied.get(item.participant)
-            if why is not None and item.via in (Via.SUBSCRIPTION, Via.FOCAL_POINT, Via.DEPUTY):
+            if why is not None and item.via in spared:
                 left_out.append(LeftOut(item.participant, item.via, trouble.detail, why))
             elif why is not None:
                 demanded.append(LeftOut(item.participant, item.via, trouble.detail, why))
@@ -581,7 +592,7 @@ def _now_sealed(entry: Entry, sealing: Sealing | None) -> Entry:
         participant=entry.participant,
         state=State.SEALED,
         series=entry.series,
-        draft=entry.draft,
+        draft=sealing.draft or entry.draft,
         addressed=sealing.addressed,
         attempts=entry.attempts,
         sealed_before=True,

@@ -23,6 +23,7 @@ from adapters.gateway.alarms import Alarms
 from adapters.gateway.arrivals import Arrivals, InboxWatch
 from adapters.gateway.dealing import Dealings
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import key_of
 from adapters.gateway.folder import Enrolled, Folder
 from adapters.gateway.follow import Follower, Ours
 from adapters.gateway.identity import Identity, cells, load_all
@@ -45,6 +46,7 @@ from adapters.gateway.status import (
     NoticeStatus,
     Preview,
     Readiness,
+    SanitisedPreview,
     State,
     Subscribed,
 )
@@ -262,7 +264,7 @@ class Gateway:
         """
         at = self._now_ms()
         draft = drafting.issue(request, participant, self.defaults(participant), at=at)
-        key = outbox.key_of(idempotency_key, request, "issue")
+        key = key_of(idempotency_key, request, "issue")
         name = ids.new_notice_id(at)
 
         def work(tx: Transaction) -> Kept:
@@ -318,10 +320,11 @@ class Gateway:
 
         publish = choice.publish
 
-        def explain() -> tuple[Choice, tuple[Changes, ...]]:
-            return chooser.explained(draft, choice, states=states), chooser.changes(draft, party, None)
+        def explain() -> tuple[Choice, tuple[Changes, ...], SanitisedPreview | None]:
+            explained = chooser.explained(draft, choice, states=states)
+            return explained, chooser.changes(draft, party, None), chooser.sanitised(draft)
 
-        explained, changes = await asyncio.to_thread(explain)
+        explained, changes, sanitised = await asyncio.to_thread(explain)
         return Preview(
             label=draft.label,
             publish=publish,
@@ -332,6 +335,7 @@ class Gateway:
             directory=network.directory.version,
             boundary=network.rules.boundary,
             checked_at=from_seconds(0 if network.checkpoint is None else network.checkpoint.at),
+            sanitised=sanitised,
         )
 
     async def recall(
@@ -342,7 +346,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a recall of an own published notice and its corrections; raise `NotRecallableError`."""
-        key = outbox.key_of(idempotency_key, request, f"recall {notice_id}")
+        key = key_of(idempotency_key, request, f"recall {notice_id}")
         return await self._keep(
             participant,
             partial(
@@ -363,7 +367,7 @@ class Gateway:
         idempotency_key: str | None = None,
     ) -> Kept:
         """Keep a correction of an own published notice; raise `FormError`, `NotRecallableError`."""
-        key = outbox.key_of(idempotency_key, request, f"correct {notice_id}")
+        key = key_of(idempotency_key, request, f"correct {notice_id}")
         return await self._keep(
             participant,
             partial(

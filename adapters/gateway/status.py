@@ -48,6 +48,13 @@ class Via(StrEnum):
     GRANT = "grant"  # was granted the notice after it was published
 
 
+class Text(StrEnum):
+    """Which text of a notice somebody gets."""
+
+    FULL = "full"
+    SANITISED = "sanitised"  # without its nominal part
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An accepted request: the id where its outcome is found, and whether this call made it."""
@@ -79,7 +86,7 @@ class Denial:
             state=why.state,
             instrument=why.instrument,
             article=why.article,
-            reason=why.reason,
+            reason=why.reasons,
             evaluated_by=why.evaluated_by,
         )
 
@@ -230,6 +237,20 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True)
+class SanitisedCopy:
+    """The sanitised copy of an own notice: a notice of its own, once the whole one is published.
+
+    Until then `id` and `state` are None and `recipients` those whom it will be for.
+    """
+
+    id: NoticeId | None
+    state: State | None
+    recipients: tuple[Addressee, ...]
+    left_out: tuple[LeftOut, ...]
+    problem: Trouble | None
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeStatus:
     """What became of a statement that was accepted from a caller. `aliases` are ids that it was sealed under before."""
 
@@ -261,6 +282,12 @@ class NoticeStatus:
     """When answers to it are due, by its label and the time of its leaf; None before it is published."""
     notice: Mapping[str, Json] | None = field(default=None, repr=False)
     """What an issue or correction says, as long as it was neither recalled nor has expired."""
+    text: Text = Text.FULL
+    """Which text those have whom it was sealed to."""
+    sanitised: SanitisedCopy | None = None
+    """The copy of it without nominal part, where somebody gets one."""
+    sanitised_of: NoticeId | None = None
+    """The own notice whose sanitised copy it is."""
 
     @property
     def answered_by(self) -> tuple[ParticipantId, ...]:
@@ -283,7 +310,8 @@ class NoticeStatus:
 class Considered:
     """One candidate in a preview: whether it would get the notice, under which verdict, and what is owed.
 
-    `changes` are the smallest sets of changes under which the law would permit it, where it does not.
+    `changes` are the smallest sets of changes under which the law would permit it, where it does not. `sanitised` says that it
+    gets the text without its nominal part.
     """
 
     participant: ParticipantId
@@ -292,6 +320,12 @@ class Considered:
     detail: str
     verdict: Verdict | None
     changes: tuple[Changes, ...] = ()
+    sanitised: bool = False
+
+    @property
+    def text(self) -> Text | None:
+        """Return which text it would get, None where none."""
+        return Text.SANITISED if self.sanitised else Text.FULL if self.permitted else None
 
     @property
     def answer(self) -> str:
@@ -299,6 +333,22 @@ class Considered:
         if self.permitted and self.verdict is not None:
             return "yes-if" if self.verdict.obligations else "yes"
         return "yes" if self.permitted else "yes-if" if self.changes else "no"
+
+
+@dataclass(frozen=True, slots=True)
+class SanitisedPreview:
+    """The copy without nominal part of a notice that is previewed: for whom, what it says, and what it leaves out.
+
+    `asked` says whether the request asks for it, `alone` that nobody may have the whole notice, so that it goes in its place.
+    `left_out` are pointers into the request.
+    """
+
+    asked: bool
+    alone: bool
+    recipients: tuple[ParticipantId, ...]
+    label: Label
+    notice: Mapping[str, Json] = field(repr=False, hash=False)
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +368,8 @@ class Preview:
     directory: int
     boundary: Time | None
     checked_at: Time
+    sanitised: SanitisedPreview | None = None
+    """The sanitised copy that some may have, whether it is asked for or not; None where there is none to be had."""
 
 
 class InboxState(StrEnum):

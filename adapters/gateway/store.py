@@ -22,8 +22,8 @@ from typing import Any, Final, Generic, TypeVar
 from keys.custody.cells import Cells
 from schemas.errors import Error
 
-VERSION: Final = 2
-SCRIPTS: Final = ("store.sql", "store-2.sql")
+VERSION: Final = 3
+SCRIPTS: Final = ("store.sql", "store-2.sql", "store-3.sql")
 """What makes each version of the one before it, the first from nothing."""
 
 APPLICATION: Final = 0x56474154  # "VGAT"

@@ -5,6 +5,27 @@ it without the label; it neither seals nor decides who may read.
 """
 
 from schemas.notice.notice import Notice
-from schemas.notice.reading import KINDS, examples, is_nominal, json_schema, parse_notice, summary, to_json
+from schemas.notice.reading import (
+    KINDS,
+    examples,
+    is_nominal,
+    json_schema,
+    nominal_members,
+    parse_notice,
+    summary,
+    to_json,
+    without_nominal,
+)
 
-__all__ = ["KINDS", "Notice", "examples", "is_nominal", "json_schema", "parse_notice", "summary", "to_json"]
+__all__ = [
+    "KINDS",
+    "Notice",
+    "examples",
+    "is_nominal",
+    "json_schema",
+    "nominal_members",
+    "parse_notice",
+    "summary",
+    "to_json",
+    "without_nominal",
+]

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from schemas.errors import FormError
 from schemas.notice import controlled_delivery, practice, precursor, route, seizure
 from schemas.notice.notice import Notice, one_line
+from schemas.notice.person import Nominal
 from schemas.strict_json import Json
 
 KINDS: Final[Mapping[str, type[Notice]]] = {
@@ -114,9 +115,19 @@ def summary(notice: Notice) -> str:
     return one_line(notice.headline())
 
 
+def nominal_members(notice: Notice) -> tuple[str, ...]:
+    """Return the names of the members that hold a notice's nominal part, as its kind's schema has them; empty: none."""
+    return tuple(name for name, value in notice if isinstance(value, Nominal))
+
+
 def is_nominal(notice: Notice) -> bool:
     """Say whether a notice carries a nominal part; its label's `nominal` must say the same."""
-    return getattr(notice, "nominal", None) is not None
+    return bool(nominal_members(notice))
+
+
+def without_nominal(notice: Notice) -> Notice:
+    """Return a notice without its nominal part, all else as it is: free text that names somebody is not found here."""
+    return notice.model_copy(update=dict.fromkeys(nominal_members(notice)))
 
 
 def examples(kind: str) -> dict[str, Json]:

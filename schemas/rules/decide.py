@@ -6,6 +6,7 @@ cannot be evaluated denies. Total: any facts of the right types get a verdict. W
 the gateways: without contents, conditions over them are named as unseen, and nothing is claimed of them.
 """
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from schemas.acts import ACTS
@@ -22,6 +23,7 @@ from schemas.rules.builtin import (
     refusal,
 )
 from schemas.rules.compile import Rules
+from schemas.rules.content import Content
 from schemas.rules.facts import Facts, Party
 from schemas.rules.originator import read_label
 from schemas.rules.tables import GrantRow, LawRow, LawTable, Said, holds
@@ -239,8 +241,17 @@ def _apply(rows: tuple[LawRow, ...], codes: tuple[object, ...], other: Party | N
                 obligations.append(said_met[evaluator])
             continue
         if denies:
-            denials.append(said[evaluator])
+            told_of = said[evaluator]
+            denials.append(
+                told_of if said is not unclear or facts.content is None else _missing(told_of, facts.content)
+            )
             if unmet is not None:
                 unmet.append((row, other))
         else:
             obligations.append(said[evaluator])
+
+
+def _missing(said: Determination, content: Content) -> Determination:
+    """Return what is said of something unknown with the member of the notice that would tell it, where there is one."""
+    field = content.lacks(str(said.parameters.get("lacking", "")))
+    return said if field is None else replace(said, parameters={**said.parameters, "field": field})

@@ -46,8 +46,22 @@ class Determination:
     parameters: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def reason_in(self, language: str) -> str:
-        """Return the reason in a language, in English where it lacks that one."""
-        return self.reason.get(language) or self.reason["en"]
+        """Return the reason in a language, in English where it lacks that one, with the member that is missing."""
+        reasons = self.reasons
+        return reasons.get(language) or reasons["en"]
+
+    @property
+    def missing(self) -> str | None:
+        """Return the pointer of the member of the notice for lack of which it could not be evaluated, None for none."""
+        field = self.parameters.get("field")
+        return field if isinstance(field, str) else None
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Return the reason by language, with the member of the notice that is missing where one is."""
+        if self.missing is None:
+            return self.reason
+        return {language: f"{text} ({self.missing})" for language, text in self.reason.items()}
 
     def to_json(self) -> dict[str, Json]:
         """Return the determination with its members in order; languages that are lacking are left out."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
-from adapters.gateway.status import DutyState, InboxState, State, Via
+from adapters.gateway.status import DutyState, InboxState, State, Text, Via
 from schemas.label import Label
 from schemas.rules.answer import in_words
 from schemas.rules.changes import Change
@@ -154,6 +154,16 @@ class DelegationsDocument(Document):
     delegations: tuple[DelegationDocument, ...]
 
 
+class SanitisedCopyDocument(Document):
+    """The copy of a notice without its nominal part: a notice of its own, found under its `id`, with those who get it."""
+
+    id: str | None = Field(description="Null until the whole notice is published; so is `status`.")
+    status: State | None = Field(validation_alias="state")
+    recipients: tuple[AddresseeDocument, ...]
+    left_out: tuple[LeftOutDocument, ...]
+    problem: TroubleDocument | None
+
+
 class NoticeDocument(Document):
     """What became of a notice, correction, recall or subscription that was accepted."""
 
@@ -188,6 +198,11 @@ class NoticeDocument(Document):
     notice: Plain | None = Field(
         description="What an issue or correction says; null once it was recalled or has expired, and in lists without `texts`."
     )
+    text: Text = Field(
+        description="Which text its `recipients` got: the full one, or the one without its nominal part."
+    )
+    sanitised: SanitisedCopyDocument | None = Field(description="Its sanitised copy, and who got that; null for none.")
+    sanitised_of: str | None = Field(description="The notice whose sanitised copy it is, null where it is none.")
 
 
 class NoticesDocument(Document):
@@ -254,6 +269,21 @@ class ConsideredDocument(Document):
     detail: str
     verdict: VerdictDocument | None
     changes: Changes
+    text: Text | None = Field(description="Which text it would get; null for none.")
+
+
+class SanitisedPreviewDocument(Document):
+    """The copy without nominal part that some may have: what it says, and which members of the request it leaves out.
+
+    It is sent where the request says `sanitise`. Free text stays as it is written: read it before you send it.
+    """
+
+    asked: bool = Field(description="Whether the request says `sanitise`.")
+    alone: bool = Field(description="Nobody may have the whole notice: it is sent in its place.")
+    recipients: tuple[str, ...]
+    label: LabelDocument
+    notice: Plain
+    left_out: tuple[str, ...] = Field(description="RFC 6901 pointers into the request.")
 
 
 class PreviewDocument(Document):
@@ -268,6 +298,7 @@ class PreviewDocument(Document):
     directory: int
     boundary: str | None
     checked_at: str
+    sanitised: SanitisedPreviewDocument | None = Field(description="Null where a sanitised copy would help nobody.")
 
 
 class InboxItemDocument(Document):

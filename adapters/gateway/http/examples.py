@@ -4,6 +4,11 @@ from typing import Any, Final
 
 from schemas.notice import examples
 
+
+def _without(member: str, of: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in of.items() if name != member}
+
+
 _ID: Final = "019ac0de-5e4d-7c1a-9b7e-0d3c5a9f2b11"
 _OTHER: Final = "019ac0df-0a2b-7d55-8c31-7f6e2d1c0b9a"
 _LABEL: Final[dict[str, Any]] = {
@@ -95,6 +100,18 @@ _NOTICE: Final[dict[str, Any]] = {
         "where": {"country": "KZ"},
         "substances": [{"code": "heroin", "quantity": "12.5", "unit": "kg"}],
     },
+    "text": "full",
+    "sanitised": {
+        "id": _OTHER,
+        "status": "published",
+        "recipients": [
+            {"participant": "kz/customs", "via": "sender", "acknowledged_at": None},
+            {"participant": "tj/police", "via": "named", "acknowledged_at": None},
+        ],
+        "left_out": [],
+        "problem": None,
+    },
+    "sanitised_of": None,
 }
 _DUTY: Final[dict[str, Any]] = {
     "notice_id": _OTHER,
@@ -138,7 +155,7 @@ _REFUSED: Final[dict[str, Any]] = {
     "permitted": False,
     "determining": [
         {
-            **{name: value for name, value in _DENIAL.items() if name != "participant"},
+            **_without("participant", _DENIAL),
             "effect": "deny",
             "obligation": None,
             "parameters": {},
@@ -187,7 +204,8 @@ EXAMPLES: Final[dict[str, Any]] = {
         "topic": "central-asia.seizures",
         "notice": examples("seizure"),
         "label": {"tlp": "amber", "handling": ["h2"]},
-        "to": ["uz/police"],
+        "to": ["uz/police", "tj/customs"],
+        "sanitise": True,
     },
     "CorrectionRequest": {"notice": examples("seizure")},
     "RecallRequest": {"reason": "withdrawn", "text": "The quantity was another case's."},
@@ -237,6 +255,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "detail": "",
                 "verdict": _VERDICT,
                 "changes": [],
+                "text": "full",
             },
             {
                 "participant": "tj/customs",
@@ -254,6 +273,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         }
                     ]
                 ],
+                "text": "sanitised",
             },
         ],
         "would_send": True,
@@ -261,6 +281,14 @@ EXAMPLES: Final[dict[str, Any]] = {
         "directory": 12,
         "boundary": None,
         "checked_at": "2026-11-24T12:00:00Z",
+        "sanitised": {
+            "asked": True,
+            "alone": False,
+            "recipients": ["tj/customs"],
+            "label": _LABEL,
+            "notice": _without("nominal", examples("seizure")),
+            "left_out": ["/notice/nominal"],
+        },
     },
     "InboxItemDocument": _ITEM,
     "InboxDocument": {"next": 17, "items": [_ITEM]},

@@ -115,7 +115,17 @@ REQUESTS: Final[Mapping[str, Node]] = {
     "LabelRequest": _LABEL,
     "CorrectionRequest": _object(_CORRECTION, ("notice",), "A corrected text; the topic stays."),
     "NoticeRequest": _object(
-        {"topic": TOPIC, **_CORRECTION, "to": _list(PARTICIPANT, 1000), "ref": _or_null(NOTICE_ID)},
+        {
+            "topic": TOPIC,
+            **_CORRECTION,
+            "to": _list(PARTICIPANT, 1000),
+            "ref": _or_null(NOTICE_ID),
+            "sanitise": {
+                "type": "boolean",
+                "default": False,
+                "description": "Send a copy without the nominal part to those who may have the notice only so.",
+            },
+        },
         ("topic", "notice"),
         "A notice to send, to the subscribers of its topic and to those named in `to`.",
     ),

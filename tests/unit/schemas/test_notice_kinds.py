@@ -12,7 +12,17 @@ from jsonschema import Draft202012Validator
 from schemas.codes import LISTS, code_list
 from schemas.errors import FormError
 from schemas.limits import LIMITS
-from schemas.notice import KINDS, examples, is_nominal, json_schema, parse_notice, summary, to_json
+from schemas.notice import (
+    KINDS,
+    examples,
+    is_nominal,
+    json_schema,
+    nominal_members,
+    parse_notice,
+    summary,
+    to_json,
+    without_nominal,
+)
 from schemas.strict_json import Json, parse_object
 
 line = st.text(min_size=1, max_size=12)
@@ -370,3 +380,13 @@ def test_a_place_without_a_name_is_told_as_it_can_be(words: dict[str, Json]) -> 
     seizure["where"] = words
     expected = "XZ3PQ" if "unlocode" in words else "a place on the map"
     assert f" — {expected} — " in summary(parse_notice("seizure", seizure))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_is_whole_without_its_nominal_part(kind: str) -> None:
+    notice = parse_notice(kind, examples(kind))
+    clean = without_nominal(notice)
+    assert not is_nominal(clean)
+    assert parse_notice(kind, to_json(clean)) == clean
+    left = set(to_json(notice)) - set(to_json(clean))
+    assert left == set(nominal_members(notice)) == ({"nominal"} & set(to_json(notice)))

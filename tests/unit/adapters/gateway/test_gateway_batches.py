@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer
 from adapters.gateway import send as module
-from adapters.gateway.outbox import Entry, Parts
+from adapters.gateway.entries import Entry, Parts
 from adapters.gateway.pace import AGAIN_SECONDS, Pace
 from adapters.gateway.request import RecallRequest
 from adapters.gateway.send import BATCH, Backoff

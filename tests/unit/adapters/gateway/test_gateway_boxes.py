@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from adapters.gateway import inbox, outbox, state
 from adapters.gateway.draft import Draft
+from adapters.gateway.entries import Addressed, IdempotencyError, Key, Parts, Publication, Sealing
 from adapters.gateway.inbox import Arrival
-from adapters.gateway.outbox import Addressed, IdempotencyError, Key, Parts, Publication, Sealing
 from adapters.gateway.recall import NotRecallableError, recall
 from adapters.gateway.request import RecallRequest
 from adapters.gateway.status import Addressee, Alarm, Denial, InboxState, LeftOut, State, Trouble, Via

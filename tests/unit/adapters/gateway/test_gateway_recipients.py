@@ -241,6 +241,17 @@ def test_a_draft_that_cannot_be_read_states_nothing_and_is_denied(opened):
     assert [item.condition for item in denied.trouble.denied] == ["unevaluable"]
 
 
+def test_what_the_law_asks_and_the_notice_does_not_say_is_named(opened):
+    draft = request()
+    terms = {name: value for name, value in draft.notice["terms"].items() if name != "constant_surveillance"}
+    denied = choosing(opened).choose(replace(draft, notice={**draft.notice, "terms": terms})).trouble
+    assert (denied.code, denied.pointer) == ("denied", "/notice/terms/constant_surveillance")
+    (why,) = denied.denied
+    assert why.condition == "unevaluable"
+    assert all(text.endswith(" (/terms/constant_surveillance)") for text in why.reason.values())
+    assert set(why.reason) == {"en", "fr", "de", "it", "ru", "es"}
+
+
 def test_a_choice_is_explained_with_the_smallest_changes_and_all_states_on_request(opened):
     chooser = choosing(opened)
     draft = request(guaranteed=False, expires_at="2026-03-12T00:00:00Z")

@@ -208,7 +208,9 @@ def law_1(
     held = conditions.holds(item, facts, other, groups)
     if applies_ is None or held is None:
         name = (kind["demands"] or kind["when"]).split(" ")[0]
-        return finding("unevaluable", "law", role, condition=item["id"], lacking=name)
+        fields = dict(facts.content.missing) if kind["inputs"] == "content" and facts.content is not None else {}
+        told = {"field": fields[name]} if name in fields else {}
+        return finding("unevaluable", "law", role, condition=item["id"], lacking=name, **told)
     given = {name: str(value) if isinstance(value, int) else value for name, value in item["parameters"].items()}
     owes = given.get(kind["owes"], kind["owes"])
     if held:

@@ -1,6 +1,7 @@
 """The vocabulary of `law/1`: each type is whole, and its worked example does what it says, each way."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -119,6 +120,15 @@ def test_a_content_that_states_nothing_denies_and_says_what_is_lacking(kind: Con
     assert why.condition == "unevaluable"
     assert why.parameters["condition"] == "c"
     assert why.parameters["lacking"] in ASPECTS
+    assert (why.missing, why.reason_in("fr")) == (None, why.reason["fr"])
+    # Where the notice could say it, the member is named in every language.
+    facts = facts_of(case)
+    assert facts.content is not None
+    content = replace(facts.content, missing=((str(why.parameters["lacking"]), "/terms/x"),))
+    (why,) = decide(replace(facts, content=content), rules_with(kind), evaluator="sender-gateway").determining
+    assert why.missing == "/terms/x"
+    assert why.reasons == {language: f"{text} (/terms/x)" for language, text in why.reason.items()}
+    assert why.reason_in("xx") == f"{why.reason['en']} (/terms/x)"
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.id)

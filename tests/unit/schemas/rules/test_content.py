@@ -1,13 +1,19 @@
 """What a law reads of notices: each kind's facts, what is not stated is not known, and nothing makes it fail."""
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from schemas.notice import examples, parse_notice
+from schemas.encoding import Time
+from schemas.ids import ParticipantId, Role
+from schemas.notice import Notice, examples, parse_notice
 from schemas.notice.reading import KINDS
+from schemas.rules.aspects import ASPECTS
 from schemas.rules.content import Content, content_of
+from schemas.rules.facts import Facts, Party
+
+SENDER = Party(ParticipantId("kz/customs"), Role("kz"), "customs", (), None, suspended=False)
 
 
 def read(kind: str, **changes: Any) -> Content:
@@ -42,6 +48,7 @@ def test_a_controlled_delivery_in_full() -> None:
         languages=frozenset(("de", "en", "it")),
         begins="2026-05-02T18:00:00Z",  # type: ignore[arg-type]
         ends="2026-05-04T06:00:00Z",  # type: ignore[arg-type]
+        missing=(("youngest", "/nominal/persons/0/born"),),
     )
 
 
@@ -130,6 +137,89 @@ def test_masses_add_up_exactly_or_are_not_known(substance: dict[str, Any], grams
     assert found.substances is None
 
 
-def test_of_other_kinds_nothing_is_known() -> None:
-    assert content_of(parse_notice("practice", examples("practice"))) == Content("practice")
-    assert all(content_of(parse_notice(kind, examples(kind))).kind == kind for kind in KINDS)
+def test_a_practice_is_about_no_case() -> None:
+    found = read("practice")
+    assert (found.states, found.substances, found.grams, found.births) == (frozenset(), frozenset(), 0, ())
+    assert (found.special_categories, found.operators, found.oral, found.handover) == (frozenset(), False, False, False)
+    assert (found.languages, found.begins, found.missing) == ({"en"}, None, ())
+    # Of what offence its reader will think, it cannot say.
+    assert (found.offences, found.authorities, found.constant_surveillance) == (None, None, None)
+
+
+def test_dates_of_what_is_reported() -> None:
+    seizure = read("seizure", when="2026-03-14")
+    assert (seizure.begins, seizure.ends) == ("2026-03-14T00:00:00Z", "2026-03-14T23:59:59Z")
+    route = read("route", period={"since": "2026-01-01"})
+    assert (route.begins, route.ends) == ("2026-01-01T00:00:00Z", None)
+    assert route.lacks("duration") == "/period/until"
+    assert read("route", period=None).lacks("duration") == "/period"
+    assert read("route", period={"until": "2026-01-01"}).lacks("duration") == "/period/since"
+
+
+def test_texts_of_reports() -> None:
+    assert read("seizure").languages == {"ru"}
+    assert read("seizure", remarks=None).languages is None
+    reason, remarks = ({"language": language, "text": "x"} for language in ("en-GB", "fr"))
+    assert read("precursor", reason=reason, remarks=remarks).languages == set()
+    assert read("precursor", reason=reason, remarks=None).languages == {"en"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "aspect", "field"),
+    [
+        (
+            "seizure",
+            {"route": {"transit": [{"country": "KG"}, {"name": "A ford"}]}},
+            "states",
+            "/route/transit/1/country",
+        ),
+        ("seizure", {"where": {"name": "A ford"}}, "states-without-consent", "/where/country"),
+        ("route", {"transit": [{"name": "A ford"}]}, "states", "/transit/0/country"),
+        (
+            "route",
+            {"origin": None, "departure": None, "transit": None, "destination": None},
+            "states",
+            "/origin",
+        ),
+        ("seizure", {"substances": [{"name": "Heroin"}]}, "grams", "/substances/0/quantity"),
+        (
+            "precursor",
+            {"substances": [{"name": "A", "quantity": "1", "unit": "kg"}, {"name": "B", "quantity": "1", "unit": "L"}]},
+            "grams",
+            "/substances/1/unit",
+        ),
+        ("controlled-delivery", {}, "youngest", "/nominal/persons/0/born"),
+        ("controlled-delivery", {"terms": None}, "offences", "/terms/offences"),
+        ("controlled-delivery", {"terms": None}, "constant-surveillance", "/terms/constant_surveillance"),
+        ("controlled-delivery", {"window": {"since": "2026-05-02"}}, "duration", "/window/until"),
+        ("controlled-delivery", {"exit": {"name": "A ford"}}, "states", "/exit/country"),
+        ("seizure", {}, "offences", None),
+        ("controlled-delivery", {}, "offences", None),
+    ],
+)
+def test_what_is_not_known_names_the_member_that_would_tell_it(
+    kind: str, changes: dict[str, Any], aspect: str, field: str | None
+) -> None:
+    assert read(kind, **changes).lacks(aspect) == field
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_each_kind_is_read_and_lacks_what_it_does_not_know(kind: str) -> None:
+    """Of no kind is it left open whether persons are in it: that is what its schema says for certain."""
+    found = content_of(parse_notice(kind, examples(kind)))
+    assert found.kind == kind
+    assert None not in (found.births, found.special_categories, found.operators, found.oral, found.handover)
+    shown = Facts("publish", "issue", None, None, SENDER, None, Time("2026-06-01T00:00:00Z"), None, found)
+    for aspect, _ in found.missing:
+        assert ASPECTS[aspect].inputs == "content"
+        assert ASPECTS[aspect].read(shown, None) is None
+
+
+def test_of_a_kind_that_is_not_read_nothing_is_known() -> None:
+    class Other(Notice):
+        kind: Literal["other"] = "other"
+
+        def headline(self) -> str:
+            return "Other"
+
+    assert content_of(Other()) == Content("other")

@@ -205,6 +205,11 @@ def content(chance: random.Random, kind: str) -> Content:
         languages=codes("de", "en", "fr"),
         begins=moment(chance),
         ends=moment(chance),
+        missing=tuple(
+            (name, f"/{name}")
+            for name in ("grams", "states", "youngest", "offences", "duration")
+            if chance.random() < 0.5
+        ),
     )
 
 

@@ -1,0 +1,11 @@
+-- Version 3: sanitised copies.
+
+ALTER TABLE outbox ADD COLUMN copy_of TEXT;  -- the outbox id of the own notice whose sanitised copy this is
+ALTER TABLE outbox ADD COLUMN copies INTEGER NOT NULL DEFAULT 0;  -- how many a sanitised copy of it is for
+CREATE INDEX outbox_copy ON outbox (copy_of) WHERE copy_of IS NOT NULL;
+
+DROP VIEW outcome;
+CREATE VIEW outcome AS
+    SELECT seq, id, participant, act, state, accepted_at, draft, notice_id, recipients, sealed_at, attempts,
+        published_at, ledger_index, receipt, problem, refusal, copy_of
+    FROM outbox;
