@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.cli import asking
+from adapters.cli import asking, verdicts
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, terminal
@@ -72,7 +72,7 @@ def status(
         _show_status(client.call("GET", f"/v1/notices/{segment(id_)}"))
         return
     page = client.call("GET", "/v1/notices", query={"after": after, "limit": limit, "status": state})
-    rows = _objects(page["notices"])
+    rows = verdicts.objects(page["notices"])
     shown = [
         {
             **row,
@@ -137,12 +137,8 @@ def _request(file: str, beside: Mapping[str, Any]) -> dict[str, Any]:
     return {**request, **{name: member for name, member in beside.items() if member is not None}}
 
 
-def _objects(value: Json) -> list[dict[str, Json]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _acknowledged(row: Mapping[str, Json]) -> str:
-    others = [item for item in _objects(row["recipients"]) if item["via"] != "sender"]
+    others = [item for item in verdicts.objects(row["recipients"]) if item["via"] != "sender"]
     return f"{sum(item['acknowledged_at'] is not None for item in others)} of {len(others)}" if others else ""
 
 
@@ -182,8 +178,12 @@ def _show_status(found: dict[str, Json]) -> None:
             ("Recalled by", "recalled_by"),
         ],
     )
-    _show_people(_objects(found["recipients"]), _objects(found["left_out"]), _objects(trouble.get("denied")))
-    if history := _objects(found["history"]):
+    _show_people(
+        verdicts.objects(found["recipients"]),
+        verdicts.objects(found["left_out"]),
+        verdicts.objects(trouble.get("denied")),
+    )
+    if history := verdicts.objects(found["history"]):
         asking.show_history(history)
 
 
@@ -216,35 +216,15 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        rows = [{"who": "you", **_verdict(found["publish"], "", found["changes"])}]
+        rows = [{"who": "you", **verdicts.told(found["publish"], found["changes"])}]
         rows += [
-            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]), item["changes"])}
-            for item in _objects(found["candidates"])
+            {
+                "who": item["participant"],
+                **verdicts.told(item["verdict"], item["changes"], detail=str(item["detail"])),
+            }
+            for item in verdicts.objects(found["candidates"])
         ]
-        columns = [
-            Column("Who", "who"),
-            Column("Answer", "answer"),
-            Column("Why", "why"),
-            Column("Lawful (any of)", "lawful"),
-            Column("Owed", "owed"),
-        ]
-        where.listing("candidates", rows, columns)
+        where.listing("candidates", rows, [Column("Who", "who", whole=True), *verdicts.COLUMNS])
         where.say(f"By directory version {found['directory']}. Nothing was sent.")
     if not found["would_send"]:
         raise AnswerIsNoError
-
-
-def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
-    if not isinstance(verdict, dict):
-        return {"answer": "no", "why": detail, "lawful": "", "owed": ""}
-    owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
-    if verdict["permitted"]:
-        return {"answer": "yes-if" if owed else "yes", "why": "", "lawful": "", "owed": owed}
-    why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
-    sets = (
-        [" + ".join(reason(one["says"]) for one in _objects(each)) for each in changes]
-        if isinstance(changes, list)
-        else []
-    )
-    answer = "yes-if" if sets else "no"
-    return {"answer": answer, "why": why[0] if why else detail, "lawful": " | ".join(sets[:4]), "owed": ""}

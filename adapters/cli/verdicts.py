@@ -1,0 +1,112 @@
+"""How people read verdicts: yes, yes if or no; why not, what would make it lawful, what is owed; in their language.
+
+Reads the one JSON form that the desk, a gateway's preview and the broker's answers share (`schemas.rules`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from adapters.cli.terminal import Column
+from adapters.cli.words import article, language, reason
+from schemas import ids
+from schemas.codes import code_list
+from schemas.rules.answer import in_words
+from schemas.rules.changes import Change
+from schemas.strict_json import Json
+
+MOST_WAYS: Final = 4
+"""Sets of changes that a row of a table names; `--json` has all of them."""
+COLUMNS: Final = (
+    Column("Answer", "answer", whole=True),
+    Column("Why not", "why"),
+    Column("Lawful (any of)", "lawful"),
+    Column("Owed", "owed"),
+)
+_LISTS: Final = {
+    "purpose": "purpose",
+    "legal-basis": "legal-basis",
+    "handling": "handling",
+    "undertaking": "conditions",
+    "authorised-by": "authorities",
+    "authorities": "authorities",
+    "transfer-basis": "transfer-basis",
+    "special-categories": "special-categories",
+    "assistance": "assistance-request",
+}
+
+
+def told(verdict: Json, changes: Json = None, *, detail: str = "") -> dict[str, Json]:
+    """Return a table's row: `answer`, `why`, `lawful`, `owed`, `unseen`, in the reader's language.
+
+    `verdict` is None where the rules were not asked. `detail` says what else stands in the way, such as a key that lacks.
+    """
+    if not isinstance(verdict, Mapping):
+        return {"answer": "no", "why": detail, "lawful": "", "owed": "", "unseen": ""}
+    permitted, owed, ways = bool(verdict["permitted"]), codes_owed(verdict), objects_each(changes)
+    return {
+        "answer": _answer(detail, owed) if permitted else "yes-if" if ways else "no",
+        "why": detail if permitted else denials(verdict),
+        "lawful": lawful(ways),
+        "owed": "; ".join(map(obligation, owed)),
+        "unseen": ", ".join(unseen(verdict)),
+    }
+
+
+def _answer(detail: str, owed: list[str]) -> str:
+    return "no" if detail else "yes-if" if owed else "yes"
+
+
+def denials(verdict: Mapping[str, Json]) -> str:
+    """Return the first denial in words, and how many more there are."""
+    found = objects(verdict["determining"])
+    more = f" (+{len(found) - 1})" if len(found) > 1 else ""
+    return f"{article(found[0])}: {reason(found[0]['reason'])}{more}" if found else ""
+
+
+def codes_owed(verdict: Mapping[str, Json]) -> list[str]:
+    """Return the codes of what is owed, each once."""
+    return sorted({str(item["obligation"]) for item in objects(verdict["obligations"]) if item["obligation"]})
+
+
+def unseen(verdict: Mapping[str, Json]) -> list[str]:
+    """Return the conditions over contents that whoever decided could not see, each once: `nl: nl-cd-interception`."""
+    return sorted({f"{item['state']}: {item['condition']}" for item in objects(verdict.get("unseen"))})
+
+
+def obligation(code: str) -> str:
+    """Return what an obligation asks for, in one short sentence."""
+    entry = code_list("obligations").entries.get(ids.Code(code))
+    return code if entry is None else entry.name(language())
+
+
+def lawful(ways: Iterable[Iterable[Mapping[str, Any]]], most: int = MOST_WAYS) -> str:
+    """Return sets of changes in words, any of which would make it lawful."""
+    said = [in_a_phrase((str(one["way"]), str(one["value"])) for one in way) for way in ways]
+    return " | ".join(said[:most]) + (" | …" if len(said) > most else "")
+
+
+def in_a_phrase(changes: Iterable[tuple[str, str]]) -> str:
+    """Return a set of changes (way, value) in the reader's language, values of one way together."""
+    by_way: dict[str, list[str]] = {}
+    for way, value in changes:
+        by_way.setdefault(way, []).append(_name(way, value))
+    return " + ".join(in_words(Change(way, ", ".join(values)))[language()] for way, values in by_way.items())
+
+
+def _name(way: str, value: str) -> str:
+    if way == "consent-of":
+        entry = code_list("countries").entries.get(ids.Code(value.upper()))
+    else:
+        name = _LISTS.get(way)
+        entry = None if name is None else code_list(name).entries.get(ids.Code(value))
+    return value if entry is None else entry.name(language())
+
+
+def objects(value: Json) -> list[dict[str, Any]]:
+    """Return the objects of a list; of anything else, none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, (list, tuple)) else []
+
+
+def objects_each(value: Json) -> list[list[dict[str, Any]]]:
+    """Return the lists of objects of a list, each not empty."""
+    return [found for each in value if (found := objects(each))] if isinstance(value, (list, tuple)) else []
