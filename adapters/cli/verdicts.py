@@ -3,7 +3,7 @@
 Reads the one JSON form that the desk, a gateway's preview and the broker's answers share (`schemas.rules`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from adapters.cli.terminal import Column
@@ -12,6 +12,7 @@ from schemas import ids
 from schemas.codes import code_list
 from schemas.rules.answer import in_words
 from schemas.rules.changes import Change
+from schemas.rules.condition_types import CHANGES
 from schemas.strict_json import Json
 
 MOST_WAYS: Final = 4
@@ -58,9 +59,13 @@ def _answer(detail: str, owed: list[str]) -> str:
 
 def denials(verdict: Mapping[str, Json]) -> str:
     """Return the first denial in words, and how many more there are."""
-    found = objects(verdict["determining"])
-    more = f" (+{len(found) - 1})" if len(found) > 1 else ""
-    return f"{article(found[0])}: {reason(found[0]['reason'])}{more}" if found else ""
+    found = each_denial(verdict)
+    return (found[0] + (f" (+{len(found) - 1})" if len(found) > 1 else "")) if found else ""
+
+
+def each_denial(verdict: Mapping[str, Json]) -> list[str]:
+    """Return what each denial says: where it stands, and the reason."""
+    return [f"{article(item)}: {reason(item['reason'])}" for item in objects(verdict["determining"])]
 
 
 def codes_owed(verdict: Mapping[str, Json]) -> list[str]:
@@ -80,9 +85,32 @@ def obligation(code: str) -> str:
 
 
 def lawful(ways: Iterable[Iterable[Mapping[str, Any]]], most: int = MOST_WAYS) -> str:
-    """Return sets of changes in words, any of which would make it lawful."""
-    said = [in_a_phrase((str(one["way"]), str(one["value"])) for one in way) for way in ways]
+    """Return sets of changes in words, any of which would make it lawful; at most so many, and that there are more."""
+    said = phrases(ways)
     return " | ".join(said[:most]) + (" | …" if len(said) > most else "")
+
+
+def phrases(ways: Iterable[Iterable[Mapping[str, Any]]]) -> list[str]:
+    """Return sets of changes in words; sets that differ in one value only are one phrase: `in the language de / fr`."""
+    found: dict[tuple[object, ...], list[list[tuple[str, str]]]] = {}
+    for way in ways:
+        changes = [(str(one["way"]), str(one["value"])) for one in way]
+        place = next((n for n in range(len(changes)) if _variable(changes, n)), None)
+        key = tuple((name, None if n == place else value) for n, (name, value) in enumerate(changes))
+        found.setdefault(key, []).append(changes)
+    return [in_a_phrase(_folded(each) for each in zip(*same, strict=True)) for same in found.values()]
+
+
+def _folded(same: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """Return one change out of several of one way: its values, each once."""
+    way = same[0][0]
+    return way, " / ".join(dict.fromkeys(_name(way, value) for _, value in same))
+
+
+def _variable(changes: list[tuple[str, str]], place: int) -> bool:
+    """Say whether a change is one of several codes, the only one of its way in its set."""
+    way = changes[place][0]
+    return "{values}" in CHANGES[way]["en"] and sum(name == way for name, _ in changes) == 1 and way != "undertaking"
 
 
 def in_a_phrase(changes: Iterable[tuple[str, str]]) -> str:

@@ -40,8 +40,27 @@ def test_a_denial_is_named_with_how_many_more_and_what_would_do(monkeypatch):
 
 
 def test_more_ways_than_a_row_holds_are_said_to_be_there():
-    ways = [[{"way": "consent-of", "value": name}] for name in ("it", "at", "de", "nl", "be")]
-    assert verdicts.told(verdict(permitted=False, denied=1), ways)["lawful"].endswith("Netherlands | …")
+    names = ("oral", "nominal", "last-resort", "handover", "operators")
+    ways = [[{"way": name, "value": "yes"}] for name in names]
+    said = verdicts.told(verdict(permitted=False, denied=1), ways)["lawful"]
+    assert said.count(" | ") == verdicts.MOST_WAYS
+    assert said.endswith("with the point of handover named | …")
+
+
+def test_ways_that_differ_in_one_value_are_one_phrase():
+    def way(language, *more):
+        return [{"way": "final-interception", "value": "yes"}, {"way": "languages", "value": language}, *more]
+
+    also = {"way": "purpose", "value": "investigation"}
+    ways = [way("de"), way("fr"), way("nl", also), [{"way": "nominal", "value": "no"}]]
+    assert verdicts.phrases(ways) == [
+        "with seizure at the destination at the latest + in the language de / fr",
+        "with seizure at the destination at the latest + in the language nl + for the purpose Criminal investigation",
+        "without data on persons",
+    ]
+    # Two values of one way are both meant, and stay so.
+    consents = [[{"way": "consent-of", "value": name} for name in ("it", "at")]]
+    assert verdicts.phrases(consents) == ["with the consent of Italy, Austria"]
 
 
 def test_what_the_rules_permit_and_cannot_be_sealed_is_no():
