@@ -109,7 +109,7 @@ def check(
     """Say what a profile does, and what it may not mean to do. Nothing is signed."""
     data = _compiled(file, state)
     profile = parse_profile(data)
-    warnings = check_profile(profile, today=today())
+    warnings = [remark.text(language()) for remark in check_profile(profile, today=today())]
     if out is not None:
         durable.write(out, data)
     _show(profile, data, warnings)

@@ -9,21 +9,19 @@ from typing import Annotated, Final
 
 import typer
 
+from adapters.cli import verdicts
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile
 from adapters.cli.law_world import AtTime, DeploymentOption, LawsFolder, World, read_law, world
 from adapters.cli.terminal import Column, terminal
-from adapters.cli.words import article, language, reason
 from adapters.gateway import drafting, labels
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.request import NoticeRequest
-from schemas import ids
 from schemas.codes import code_list
 from schemas.encoding import Time, from_seconds, to_seconds
 from schemas.errors import FormError
 from schemas.ids import Topic, pattern
-from schemas.rules.answer import Answer, Changes, answer, in_words
-from schemas.rules.changes import Change
+from schemas.rules.answer import Answer, answer
 from schemas.rules.content import content_of
 from schemas.rules.facts import Facts, Party
 from schemas.strict_json import Json
@@ -103,54 +101,18 @@ def _topics(topic: str) -> list[Topic]:
 
 
 def _row(party: Party, topic: str, said: Answer) -> dict[str, Json]:
-    verdict = said.verdict
-    why = None if verdict.permitted else verdict.determining[0].to_json()
-    more = len(verdict.determining) - 1
+    found = said.to_json()
+    row = verdicts.told(found["verdict"], found["changes"])
+    owed: list[Json] = list(verdicts.codes_owed(said.verdict.to_json()))
     return {
         "participant": party.id,
         "state": party.role,
         "topic": topic,
-        **said.to_json(),
-        "why": "" if why is None else f"{article(why)}: {reason(why['reason'])}" + (f" (+{more})" if more else ""),
-        "owed": ", ".join(sorted({str(item.obligation) for item in verdict.obligations if item.obligation})),
-        "lawful": " | ".join(map(in_a_phrase, said.changes[:4])) + (" | …" if len(said.changes) > 4 else ""),
+        **found,
+        "why": row["why"],
+        "owed": owed,
+        "lawful": row["lawful"],
     }
-
-
-def in_a_phrase(changes: Changes) -> str:
-    """Return a set of changes in the reader's language, values of one way together."""
-    by_way: dict[str, list[str]] = {}
-    for change in changes:
-        by_way.setdefault(change.way, []).append(_name(change.way, change.value))
-    said = [in_words_of(way, ", ".join(values)) for way, values in by_way.items()]
-    return " + ".join(said)
-
-
-def in_words_of(way: str, values: str) -> str:
-    """Return what a way of changing is called in the reader's language, with its values in words."""
-    return in_words(Change(way, values))[language()]
-
-
-_LISTS: Final = {
-    "purpose": "purpose",
-    "legal-basis": "legal-basis",
-    "handling": "handling",
-    "undertaking": "conditions",
-    "authorised-by": "authorities",
-    "authorities": "authorities",
-    "transfer-basis": "transfer-basis",
-    "special-categories": "special-categories",
-    "assistance": "assistance-request",
-}
-
-
-def _name(way: str, value: str) -> str:
-    if way == "consent-of":
-        entry = code_list("countries").entries.get(ids.Code(value.upper()))
-    else:
-        name = _LISTS.get(way)
-        entry = None if name is None else code_list(name).entries.get(ids.Code(value))
-    return value if entry is None else entry.name(language())
 
 
 def _show(rows: list[dict[str, Json]], facts: Facts, place: World) -> None:
@@ -158,14 +120,14 @@ def _show(rows: list[dict[str, Json]], facts: Facts, place: World) -> None:
     columns = [
         Column("Who", "participant", whole=True),
         *([Column("Topic", "topic", whole=True)] if len({row["topic"] for row in rows}) > 1 else []),
-        Column("Answer", "answer", whole=True),
-        Column("Why not", "why"),
-        Column("Lawful (any of)", "lawful"),
-        Column("Owed", "owed"),
+        *verdicts.COLUMNS,
     ]
     versions: dict[str, Json] = {"directory": place.rules.version, "boundary": place.rules.boundary, "evaluator": DESK}
     label = None if facts.label is None else facts.label.to_json()
-    where.listing("answers", rows, columns, sender=facts.sender.id, label=label, **versions)
+    if where.as_json:
+        where.json({"answers": list(rows), "sender": facts.sender.id, "label": label, **versions})
+        return
+    where.listing("answers", [{**row, **verdicts.told(row["verdict"], row["changes"])} for row in rows], columns)
     counts = {name: sum(row["answer"] == name for row in rows) for name in ("yes", "yes-if", "no")}
     where.say(
         f"{counts['yes']} yes, {counts['yes-if']} yes if, {counts['no']} no, by directory version {place.rules.version} "

@@ -1,4 +1,4 @@
-"""The report of a simulated change of law, for people: on a terminal and as one HTML page that loads nothing.
+"""The report of a simulated change of law, for people in their language: on a terminal and as one HTML page that loads nothing.
 
 What stands in a report came from labels and laws; all of it is escaped, and no script is in the page.
 """
@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
+from adapters.cli.law_words import said
 from adapters.cli.terminal import Column, Terminal, clean
-from adapters.cli.words import article, reason
+from adapters.cli.words import article, language, reason
 from schemas.codes import code_list
 from schemas.ids import Code
 from schemas.rules.simulate import Outcome, Report
@@ -17,14 +18,17 @@ _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
     "table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}caption{text-align:left;font-weight:600}"
     "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc;vertical-align:top}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}code{overflow-wrap:anywhere}"
+    "thead th{border-bottom:2px solid #777}.n{text-align:right;font-variant-numeric:tabular-nums}"
+    "td,th{overflow-wrap:anywhere}div{overflow-x:auto}"
+    "@media(prefers-color-scheme:dark){body{background:#161616;color:#eee}th,td{border-color:#444}}"
 )
 MOST_ROWS: Final = 100
+MOST_ON_PAGE: Final = 1000
 Row = Sequence[object]
 
 
 def tables(report: Report) -> list[tuple[str, tuple[str, ...], list[Row]]]:
-    """Return the report's tables: heading, columns, rows; those without rows are left out."""
+    """Return the report's tables in English words: heading, columns, rows; those without rows are left out."""
     made: list[tuple[str, tuple[str, ...], list[Row]]] = [
         ("Who gains", ("State", "Notices more"), [(state_name(s), n) for s, n in report.gains().items()]),
         ("Who loses", ("State", "Notices fewer"), [(state_name(s), n) for s, n in report.loses().items()]),
@@ -33,7 +37,7 @@ def tables(report: Report) -> list[tuple[str, tuple[str, ...], list[Row]]]:
             "Pairs of States in conflict",
             ("From", "To", "Lost", "Gained", "Nothing passes any more"),
             [
-                (state_name(a), state_name(b), pair.lost, pair.gained, "yes" if pair.shut else "no")
+                (state_name(a), state_name(b), pair.lost, pair.gained, said("yes" if pair.shut else "no"))
                 for a, b, pair in report.conflicts()
             ],
         ),
@@ -66,9 +70,9 @@ def _outcomes(found: Iterable[Outcome]) -> list[Row]:
 
 
 def state_name(role: str) -> str:
-    """Return a State with its English name: `it (Italy)`."""
+    """Return a State with its name in the reader's language: `it (Italy)`."""
     entry = code_list("states").entries.get(Code(role))
-    return role if entry is None else f"{role} ({entry.name()})"
+    return role if entry is None else f"{role} ({entry.name(language())})"
 
 
 def summary(report: Report, digest: str) -> dict[str, object]:
@@ -106,13 +110,15 @@ def show(report: Report, digest: str, where: Terminal) -> None:
     if where.as_json:
         where.json({**report.to_json(), "sha256": digest})
         return
-    where.record(summary(report, digest), shown=SHOWN)
+    where.record(summary(report, digest), shown=[(said(heading), member) for heading, member in SHOWN])
     for heading, columns, rows in tables(report):
-        where.say(f"\n{heading}")
-        members = [Column(name, name, whole=number == 0, right=name in _NUMBERS) for number, name in enumerate(columns)]
+        where.say(f"\n{said(heading)}")
+        members = [
+            Column(said(name), name, whole=number == 0, right=name in _NUMBERS) for number, name in enumerate(columns)
+        ]
         where.listing(heading, [dict(zip(columns, row, strict=True)) for row in rows[:MOST_ROWS]], members)
         if len(rows) > MOST_ROWS:
-            where.say(f"… and {len(rows) - MOST_ROWS} more; --out FILE has them.")
+            where.say(said("… and {count} more; --out FILE has them.").format(count=len(rows) - MOST_ROWS))
 
 
 _NUMBERS: Final = ("Notices", "Notices more", "Notices fewer", "Lost", "Gained", "Denials")
@@ -120,29 +126,38 @@ _NUMBERS: Final = ("Notices", "Notices more", "Notices fewer", "Lost", "Gained",
 
 def html(report: Report, digest: str) -> bytes:
     """Return a report as one page of HTML."""
-    said = summary(report, digest)
+    figures = summary(report, digest)
+    title = escape(said("Simulated change of law"))
+    about = said("What the change would have done to past notices. It says what the rules decide, not what the law is.")
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width">',
+        f'<!doctype html><html lang="{language()}"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width,initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>Simulated change of law</title><style>{_STYLE}</style></head><body>",
-        "<h1>Simulated change of law</h1>",
-        "<p>What the change would have done to past notices. It says what the rules decide, not what the law is.</p>",
-        _table("In short", ("", ""), [(heading, said[member]) for heading, member in SHOWN]),
-        *(_table(heading, columns, rows[:1000]) for heading, columns, rows in tables(report)),
+        f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1><p>{escape(about)}</p>",
+        _table("In short", (), [(said(heading), figures[member]) for heading, member in SHOWN], heads=True),
+        *(_table(heading, columns, rows[:MOST_ON_PAGE]) for heading, columns, rows in tables(report)),
         "</body></html>\n",
     ]
     return "".join(parts).encode()
 
 
-def _table(heading: str, columns: Sequence[str], rows: Iterable[Row]) -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns) if any(columns) else ""
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+def _table(heading: str, columns: Sequence[str], rows: Iterable[Row], *, heads: bool = False) -> str:
+    """Return a table; with `heads`, each row's first cell names it."""
+    head = "".join(f'<th scope="col"{_RIGHT if name in _NUMBERS else ""}>{escape(said(name))}</th>' for name in columns)
+    body = "".join(f"<tr>{_cells(row, heads=heads)}</tr>" for row in rows)
     head = f"<thead><tr>{head}</tr></thead>" if head else ""
-    return f"<table><caption>{escape(heading)}</caption>{head}<tbody>{body}</tbody></table>"
+    return f"<div><table><caption>{escape(said(heading))}</caption>{head}<tbody>{body}</tbody></table></div>"
+
+
+_RIGHT: Final = ' class="n"'
+
+
+def _cells(row: Row, *, heads: bool) -> str:
+    first = f'<th scope="row">{escape(clean(row[0]))}</th>' if heads else _cell(row[0])
+    return first + "".join(map(_cell, row[1:]))
 
 
 def _cell(value: object) -> str:
     if isinstance(value, int):
-        return f'<td class="n">{value}</td>'
+        return f"<td{_RIGHT}>{value}</td>"
     return f"<td>{escape(clean(value))}</td>"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.cli import asking
+from adapters.cli import asking, verdicts
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, clean, terminal
@@ -77,7 +77,7 @@ def status(
         _show_status(client.call("GET", f"/v1/notices/{segment(id_)}"))
         return
     page = client.call("GET", "/v1/notices", query={"after": after, "limit": limit, "status": state})
-    rows = _objects(page["notices"])
+    rows = verdicts.objects(page["notices"])
     shown = [
         {
             **row,
@@ -142,16 +142,12 @@ def _request(file: str, beside: Mapping[str, Any]) -> dict[str, Any]:
     return {**request, **{name: member for name, member in beside.items() if member is not None}}
 
 
-def _objects(value: Json) -> list[dict[str, Json]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _object(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
 def _acknowledged(row: Mapping[str, Json]) -> str:
-    others = [item for item in _objects(row["recipients"]) if item["via"] != "sender"]
+    others = [item for item in verdicts.objects(row["recipients"]) if item["via"] != "sender"]
     return f"{sum(item['acknowledged_at'] is not None for item in others)} of {len(others)}" if others else ""
 
 
@@ -196,14 +192,14 @@ def _show_status(found: dict[str, Json]) -> None:
             ("Copy of", "sanitised_of"),
         ],
     )
-    recipients = [(str(found["text"]), item) for item in _objects(found["recipients"])]
-    recipients += [("sanitised", item) for item in _objects(copy.get("recipients"))]
+    recipients = [(str(found["text"]), item) for item in verdicts.objects(found["recipients"])]
+    recipients += [("sanitised", item) for item in verdicts.objects(copy.get("recipients"))]
     _show_people(
         recipients,
-        [*_objects(found["left_out"]), *_objects(copy.get("left_out"))],
-        [*_objects(trouble.get("denied")), *_objects(_object(copy.get("problem")).get("denied"))],
+        [*verdicts.objects(found["left_out"]), *verdicts.objects(copy.get("left_out"))],
+        [*verdicts.objects(trouble.get("denied")), *verdicts.objects(_object(copy.get("problem")).get("denied"))],
     )
-    if history := _objects(found["history"]):
+    if history := verdicts.objects(found["history"]):
         asking.show_history(history)
 
 
@@ -246,34 +242,21 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        rows = [{"who": "you", "text": "", **_verdict(found["publish"], "", found["changes"])}]
+        rows = [{"who": "you", "text": "", **verdicts.told(found["publish"], found["changes"])}]
         rows += [
             {
                 "who": item["participant"],
                 "text": item["text"],
-                **_verdict(item["verdict"], str(item["detail"]), item["changes"]),
+                **verdicts.told(item["verdict"], item["changes"], detail=str(item["detail"])),
             }
-            for item in _objects(found["candidates"])
+            for item in verdicts.objects(found["candidates"])
         ]
-        columns = [
-            Column("Who", "who"),
-            Column("Answer", "answer"),
-            Column("Why", "why"),
-            Column("Lawful (any of)", "lawful"),
-            Column("Owed", "owed"),
-            Column("Text", "text"),
-        ]
+        columns = [Column("Who", "who", whole=True), *verdicts.COLUMNS, Column("Text", "text")]
         where.listing("candidates", rows, columns)
         _show_sanitised(_object(found["sanitised"]))
         where.say(f"By directory version {found['directory']}. Nothing was sent.")
     if not found["would_send"]:
         raise AnswerIsNoError
-
-
-def _missing(determination: Mapping[str, Json]) -> str:
-    """Return which member of the notice would tell what a condition asks, where that is not known."""
-    field = _object(determination["parameters"]).get("field")
-    return f" (/notice{field})" if isinstance(field, str) else ""
 
 
 def _show_sanitised(copy: Mapping[str, Json]) -> None:
@@ -287,21 +270,3 @@ def _show_sanitised(copy: Mapping[str, Json]) -> None:
     where.say(f"Without {gone}: {people} {how}.{alone} Free text stays as written; this is the copy:")
     for line in json.dumps(copy["notice"], ensure_ascii=False, indent=2).splitlines():
         where.say(line)
-
-
-def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
-    if not isinstance(verdict, dict):
-        return {"answer": "no", "why": detail, "lawful": "", "owed": ""}
-    owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
-    if verdict["permitted"]:
-        return {"answer": "yes-if" if owed else "yes", "why": "", "lawful": "", "owed": owed}
-    why = [
-        f"{article(item)}: {reason(item['reason'])}{_missing(item)}" for item in _objects(verdict["determining"])[:1]
-    ]
-    sets = (
-        [" + ".join(reason(one["says"]) for one in _objects(each)) for each in changes]
-        if isinstance(changes, list)
-        else []
-    )
-    answer = "yes-if" if sets else "no"
-    return {"answer": answer, "why": why[0] if why else detail, "lawful": " | ".join(sets[:4]), "owed": ""}

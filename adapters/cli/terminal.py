@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _NARROWEST: Final = 14
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-_STYLES: Final = {
+STYLES: Final = {
     "published": "green",
     "acknowledged": "green",
     "yes": "green",
@@ -105,7 +105,7 @@ class Terminal:
         table.add_column(overflow="fold")
         for heading, text in pairs:
             if text:
-                table.add_row(heading, Text(text, style=_STYLES.get(text, "")))
+                table.add_row(heading, Text(text, style=STYLES.get(text, "")))
         self._out().print(table)
 
     def item(self, value: Mapping[str, Any], text: str) -> None:
@@ -228,7 +228,7 @@ def _spread(out: "Console", cells: Sequence[Sequence[str]], columns: Sequence[Co
         justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(column.heading, no_wrap=column.whole, overflow="fold", justify=justify)
     for row in cells:
-        table.add_row(*[Text(text, style=_STYLES.get(text, "")) for text in row])
+        table.add_row(*[Text(text, style=STYLES.get(text, "")) for text in row])
     out.print(table)
 
 
@@ -239,7 +239,7 @@ def _stack(out: "Console", cells: Sequence[Sequence[str]], columns: Sequence[Col
 
     for row in cells:
         pairs = list(zip(columns, row, strict=True))
-        first = Text("  ").join(Text(text, style=_STYLES.get(text, "bold")) for column, text in pairs if column.whole)
+        first = Text("  ").join(Text(text, style=STYLES.get(text, "bold")) for column, text in pairs if column.whole)
         rest = Text(" · ").join(Text(text) for column, text in pairs if text and not column.whole)
         out.print(first)
         out.print(Padding(rest, (0, 0, 0, 4)))

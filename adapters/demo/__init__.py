@@ -1,1 +1,1 @@
-"""The demonstration: a real ceremony, a real broker and three real gateways, as processes that are killed for real."""
+"""The demonstration: a real ceremony, a real broker and real gateways, as processes; some of them are killed for real."""

@@ -3,16 +3,19 @@
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import typer
 
 from adapters.cli.terminal import Terminal, terminal
-from adapters.demo import report
-from adapters.demo.ceremony import new_stage
+from adapters.demo import case_cast, report
+from adapters.demo.case import Case
+from adapters.demo.case_report import Sheet
+from adapters.demo.ceremony import new_stage, three_states
 from adapters.demo.clustered import Clustered
 from adapters.demo.outcome import Progress
 from adapters.demo.processes import ended_by_signals
@@ -37,16 +40,22 @@ def demo(
         bool, typer.Option("--kafka", help="Two brokers over three nodes of Kafka; one of each is killed.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave broker and gateways running.")] = False,
+    case: Annotated[
+        Literal["albania"] | None,
+        typer.Option("--case", help="Instead: a worked case of national law, and of its change, with 13 States."),
+    ] = None,
 ) -> None:
     """Start a broker and the gateways of three States, let real seizures travel, kill the broker, prove the record."""
+    if case is not None:
+        if kafka or keep or data is not None or rows is not None:
+            raise typer.BadParameter("--case takes --state and --json only.")
+        _tell(_folder(state), kept=state is not None)
+        return
     chosen = choose(data, rows)
-    if state is not None and state.exists() and any(state.iterdir()):
-        raise Error("The folder is not empty.", problem="configuration", hint="Give --state a new folder.")
-    folder = Path(tempfile.mkdtemp(prefix="valise-demo-")) if state is None else state.absolute()
-    where = terminal()
+    folder, where = _folder(state), terminal()
     where.say("A demonstration: its keys count nowhere else, its laws are illustrations.\n")
     with _Bar(where) as bar, ended_by_signals():
-        stage, progress = new_stage(folder), Progress(where.step, bar.moved)
+        stage, progress = new_stage(folder, three_states()), Progress(where.step, bar.moved)
         scenario = Scenario(stage, chosen, progress, Clustered(stage, progress.say) if kafka else None)
         try:
             outcome = asyncio.run(scenario.run(keep=keep))
@@ -61,6 +70,39 @@ def demo(
             report.Running(scenario.addresses(), scenario.process_ids(), scenario.exchange.kafka) if keep else None
         )
         report.show(outcome, folder if kept else None, running)
+    if not kept:
+        shutil.rmtree(folder)
+
+
+def _folder(state: Path | None) -> Path:
+    """Return the folder where everything is written; raise `Error` for one that is not empty."""
+    if state is not None and state.exists() and any(state.iterdir()):
+        raise Error("The folder is not empty.", problem="configuration", hint="Give --state a new folder.")
+    return Path(tempfile.mkdtemp(prefix="valise-demo-")) if state is None else state.absolute()
+
+
+def _tell(folder: Path, *, kept: bool) -> None:
+    """Tell Albania's case, from the ceremony to the law that is changed back."""
+    where, begun = terminal(), time.monotonic()
+    where.say(
+        "A demonstration: its keys count nowhere else; its laws are illustrations, and no statement of any law.\n"
+    )
+    sheet = Sheet(quiet=where.as_json)
+    with ended_by_signals():
+        told = Case(new_stage(folder, case_cast.cast()), sheet, where.step)
+        try:
+            asyncio.run(told.run())
+        except BaseException:
+            where.say(f"What was written, logs too, is in {folder}.")
+            raise
+    seconds = round(time.monotonic() - begun, 1)
+    if where.as_json:
+        where.json({"case": "albania", "steps": sheet.steps, "seconds": seconds})
+    else:
+        claims = sum(len(step["claims"]) for step in sheet.steps)
+        sheet.end(f"{claims} claims in {len(sheet.steps)} steps, each seen to hold, in {seconds} s.")
+        if kept:
+            sheet.say(f"The draft, its simulation as a page (simulation.html), and everything else is in {folder}.")
     if not kept:
         shutil.rmtree(folder)
 

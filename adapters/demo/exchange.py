@@ -98,7 +98,11 @@ class Exchange(ABC):
         """Make the broker's keys, hold the ceremony, start everything, and enrol everybody."""
         await self._found()
         await self._serve()
-        self._say("Enrolment: three States, their gateways, their laws signed by two keys each, an auditor")
+        cast = self._stage.cast
+        self._say(
+            f"Enrolment: {len(cast.states)} States, {len(cast.gateways)} gateways, {len(cast.laws)} laws signed by two keys "
+            "each, an auditor"
+        )
         async with BrokerClient(self.address) as client:
             await ceremony.enrol(self._stage, client, self.address)
 

@@ -112,14 +112,31 @@ def deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-async def command(arguments: Sequence[str], *, log: Path) -> bytes:
-    """Run one command of Valise to its end and return what it printed; raise `DemoError`."""
+async def command(arguments: Sequence[str], *, log: Path, folder: Path | None = None) -> bytes:
+    """Run one command of Valise to its end and return what it printed; raise `DemoError` where its exit code is not 0."""
+    code, output = await run(arguments, log=log, folder=folder)
+    if code != 0:
+        raise DemoError(f"`valise {' '.join(arguments[:2])}` ended with {code}.", hint=f"See {log}.")
+    return output
+
+
+async def run(arguments: Sequence[str], *, log: Path, folder: Path | None = None) -> tuple[int, bytes]:
+    """Run one command of Valise to its end and return its exit code and what it printed; what it says goes to the log.
+
+    With a `folder` it runs there, and what it remembers for its user stays there too.
+    """
+    environment = {} if folder is None else {"XDG_STATE_HOME": os.fspath(folder / "state")}
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
-            *_COMMAND, *arguments, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, env=dict(os.environ)
+            *_COMMAND,
+            *arguments,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            cwd=folder,
+            env={**os.environ, **environment},
         )
         async with ending(process):
             output, _ = await process.communicate()
-    if process.returncode != 0:
-        raise DemoError(f"`valise {' '.join(arguments[:2])}` ended with {process.returncode}.", hint=f"See {log}.")
-    return output
+    assert process.returncode is not None  # it has ended
+    return process.returncode, output

@@ -11,15 +11,13 @@ import aiohttp
 
 from adapters.demo import proving, search
 from adapters.demo.agency import Agency
-from adapters.demo.ceremony import GATEWAYS, Stage
+from adapters.demo.ceremony import Stage
 from adapters.demo.exchange import Alone, Exchange
+from adapters.demo.gateways import Gateways
 from adapters.demo.outcome import Outcome, Progress
-from adapters.demo.processes import DemoError, Service, deaf
+from adapters.demo.processes import DemoError, deaf
 from adapters.demo.reading import Readers
 from adapters.demo.rows import Rows
-from adapters.gateway.tokens import Tokens
-from keys.custody import durable
-from schemas.ids import ParticipantId
 from schemas.notice import examples
 
 SENDER: Final = "kz/customs"
@@ -38,8 +36,8 @@ class Scenario:
         self.exchange = exchange or Alone(stage, progress.say)
         self._rows = rows
         self._progress = progress
-        self._gateways: dict[str, Service] = {}
-        self._agencies: dict[str, Agency] = {}
+        self._gateways = Gateways(stage, self.exchange.preferred)
+        self._agencies = self._gateways.agencies
         self._readers = Readers(READERS, self._agencies, self.outcome, stage.logs)
 
     async def run(self, *, keep: bool) -> Outcome:
@@ -70,7 +68,7 @@ class Scenario:
         try:
             async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
                 await self.exchange.start()
-                await self._start_gateways(session)
+                await self._gateways.start(session)
                 await self._subscribe()
                 yield self._agencies
                 kept = keep
@@ -81,44 +79,20 @@ class Scenario:
     async def stop(self) -> None:
         """End every process."""
         try:
-            await asyncio.gather(*(service.stop() for service in self._gateways.values()))
+            await self._gateways.stop()
         finally:
             await self.exchange.stop()
 
     def addresses(self) -> dict[str, str]:
         """Return where the services listen, by name."""
         brokers = {broker.folder.name: broker.address for broker in self.exchange.brokers}
-        return {**brokers, **{f"gateway-{name}": service.address for name, service in self._gateways.items()}}
+        return {**brokers, **{f"gateway-{name}": service.address for name, service in self._gateways.services.items()}}
 
     def process_ids(self) -> list[int]:
         """Return the ids of the processes that run."""
-        return [service.pid for service in (*self._gateways.values(), *self.exchange.brokers)]
+        return [service.pid for service in (*self._gateways.services.values(), *self.exchange.brokers)]
 
     # Setting up
-
-    async def _start_gateways(self, session: aiohttp.ClientSession) -> None:
-        stage = self.stage
-        for state in GATEWAYS:
-            folder = stage.gateway(state)
-            config = stage.folder / f"gateway-{state}.toml"
-            durable.write(
-                config,
-                f'folder = "{folder}"\nbroker = "{self.exchange.preferred(state)}"\nlisten = "127.0.0.1:0"\n'
-                f'metrics = "off"\npassphrase_file = "{stage.passphrase_file}"\n'
-                "acknowledge_seconds = 0.5\npoll_seconds = 0.5\n".encode(),
-            )
-            self._gateways[state] = Service(
-                f"the gateway of {state}",
-                ["gateway", "run", "--config", str(config)],
-                log=stage.logs / f"gateway-{state}.log",
-                address_file=folder / "address",
-            )
-        await asyncio.gather(*(service.start() for service in self._gateways.values()))
-        for state, members in GATEWAYS.items():
-            for member in members:
-                _, token = Tokens(stage.gateway(state)).new(ParticipantId(member), "demonstration")
-                durable.write(stage.folder / f"token-{member.replace('/', '-')}", token.encode())
-                self._agencies[member] = Agency(session, self._gateways[state].address, token)
 
     async def _subscribe(self) -> None:
         self._progress.say("Subscriptions: the three focal points ask for *.seizures and *.precursors")

@@ -40,6 +40,7 @@ LISTS: Final = (
     "installation",
     "kinds",
     "legal-basis",
+    "obligations",
     "offences",
     "operator-roles",
     "packaging",

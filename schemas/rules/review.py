@@ -11,6 +11,7 @@ from typing import Final
 from schemas.rules.condition import AnyCondition, Applies, LabelCondition, LawCondition, Profile
 from schemas.rules.condition_types import CONDITION_TYPES
 from schemas.rules.flaws import profile_flaws
+from schemas.rules.remarks import Remark
 from schemas.rules.vocabulary import vocabulary
 
 _NOTICE: Final = timedelta(days=60)
@@ -19,102 +20,102 @@ _AT_ONCE: Final = ("not-permitted", "cd-forbidden")
 """Types that deny wherever they apply."""
 
 
-def check_profile(profile: Profile, *, today: date | None = None) -> list[str]:
+def check_profile(profile: Profile, *, today: date | None = None) -> list[Remark]:
     """Return warnings: what expires, which languages lack, which codes are unknown, what can never apply or be met.
 
     With `today`, what has ended and what ends within 60 days is said so; without, every end is named.
     """
     known = vocabulary()
     conditions: tuple[AnyCondition, ...] = profile.conditions
-    warnings = [
-        f"{conditions[number].id}: {flaw.member} has a code that is not in the list."
-        if flaw.problem == "law-unknown-code"
-        else f"{conditions[number].id}: {flaw.member}: {flaw.detail}"
-        for number, flaw in profile_flaws(profile, known)
-    ]
+    found = []
+    for number, flaw in profile_flaws(profile, known):
+        code = "unknown-code" if flaw.problem == "law-unknown-code" else "flaw"
+        found.append(Remark(code, conditions[number].id, {"member": flaw.member, "detail": flaw.detail}))
     for place, condition in enumerate(conditions):
-        said = [
+        said = (
             *_expiry(condition, today),
             *_languages(condition),
             *_reach(condition, profile, known.states),
             *_against(condition, conditions[:place], conditions),
-        ]
-        warnings += [f"{condition.id}: {one}" for one in said]
+        )
+        found += [Remark(code, condition.id, values) for code, values in said]
     if all(condition.valid_to for condition in conditions):
         last = max(condition.valid_to or "" for condition in conditions)
-        warnings.append(f"From {last} on no condition is in force.")
-    return warnings
+        found.append(Remark("none-in-force", None, {"time": last}))
+    return found
 
 
-def _expiry(condition: AnyCondition, today: date | None) -> Iterator[str]:
+_Said = Iterator[tuple[str, dict[str, str]]]
+"""Remarks about one condition: code and values."""
+
+
+def _expiry(condition: AnyCondition, today: date | None) -> _Said:
     if condition.valid_to is None:
         return
+    time = {"time": str(condition.valid_to)}
     if today is None:
-        yield f"ends on {condition.valid_to}."
+        yield "ends", time
         return
     end = date.fromisoformat(condition.valid_to[:10])
     if end <= today:
-        yield f"has ended on {condition.valid_to}."
+        yield "has-ended", time
     elif end <= today + _NOTICE:
-        yield f"ends soon, on {condition.valid_to}."
+        yield "ends-soon", time
 
 
-def _languages(condition: AnyCondition) -> Iterator[str]:
+def _languages(condition: AnyCondition) -> _Said:
     """Say in which languages a reader gets no sentence of this law's own."""
     if condition.explanation is None:
-        yield f"has no explanation of its own: readers get the general sentence of the type {condition.type}."
+        yield "no-explanation", {"type": condition.type}
     elif missing := condition.explanation.missing():
-        other = "English" if isinstance(condition, LabelCondition) else "the general sentence of its type"
-        yield f"has no explanation in {', '.join(missing)}: readers get {other}."
+        code = "english-instead" if isinstance(condition, LabelCondition) else "general-instead"
+        yield code, {"languages": ", ".join(missing)}
 
 
-def _reach(condition: AnyCondition, profile: Profile, states: frozenset[str]) -> Iterator[str]:
+def _reach(condition: AnyCondition, profile: Profile, states: frozenset[str]) -> _Said:
     about, kind = condition.applies_to, CONDITION_TYPES.get(condition.type)
     if about.counterparts is not None and set(about.counterparts) <= set(about.counterparts_except or ()):
-        yield "can never apply: all its counterparts are excepted."
+        yield "all-excepted", {}
     if (
         kind is not None
         and kind.kinds is not None
         and about.kinds is not None
         and not set(kind.kinds) & set(about.kinds)
     ):
-        yield f"can never apply: the type {kind.id} is about {', '.join(kind.kinds)} only."
+        yield "kinds-apart", {"type": kind.id, "kinds": ", ".join(kind.kinds)}
     if kind is not None and kind.when == "nominal" and about.nominal is False:
-        yield f"can never apply: the type {kind.id} is about nominal notices only."
+        yield "nominal-only", {"type": kind.id}
     if isinstance(condition, LawCondition) and condition.type == "purpose" and about.purpose is not None:
         permitted = set(_codes_of(condition, "purposes"))
         if set(about.purpose) <= permitted:
-            yield "can never deny: it applies only to purposes that it permits."
+            yield "permits-all", {}
         elif not set(about.purpose) & permitted:
-            yield "always denies: it applies only to purposes that it does not permit."
+            yield "denies-all", {}
     excepted: set[str] = set(about.counterparts_except or ())
     # Only the network knows who is in a group, so this speaks where States alone are excepted.
     if excepted and excepted <= states and profile.state not in excepted and about.counterparts is None:
-        yield f"applies inside the State too: except {profile.state} if it should not."
+        yield "applies-inside", {"state": profile.state}
 
 
-def _against(
-    condition: AnyCondition, before: tuple[AnyCondition, ...], all_: tuple[AnyCondition, ...]
-) -> Iterator[str]:
+def _against(condition: AnyCondition, before: tuple[AnyCondition, ...], all_: tuple[AnyCondition, ...]) -> _Said:
     """Say what other conditions make of this one: that it decides nothing, or that both cannot be met."""
     for other in all_:
         if other is not condition and other.type in _AT_ONCE and _covers(other, condition):
-            yield f"never decides anything: wherever it applies, {other.id} denies."
+            yield "decides-nothing", {"other": other.id}
     for other in before:
         if not (isinstance(condition, LawCondition) and isinstance(other, LawCondition)):
             continue
-        if other.type == condition.type and _overlap(other, condition) and (why := _contradiction(other, condition)):
-            yield f"contradicts {other.id}: {why}"
+        if other.type == condition.type and _overlap(other, condition) and _contradict(other, condition):
+            yield "contradicts", {"other": other.id}
 
 
-def _contradiction(a: LawCondition, b: LawCondition) -> str | None:
-    """Return why two conditions of one type cannot both be met wherever both apply; None where they can."""
+def _contradict(a: LawCondition, b: LawCondition) -> bool:
+    """Say whether two conditions of one type cannot both be met wherever both apply."""
     kind = CONDITION_TYPES.get(a.type)
     if kind is None or kind.check != "some-of" or isinstance(kind.operand, bool) or "oblige" in (a.effect, b.effect):
-        return None
+        return False
     one, other = ({code for name in kind.operand for code in _meant(item, name)} for item in (a, b))
-    alone = len(kind.operand) == 1 and kind.aspect in _SINGLE
-    return "nothing meets both." if alone and not one & other else None
+    return len(kind.operand) == 1 and kind.aspect in _SINGLE and not one & other
 
 
 _SINGLE: Final = frozenset(("purpose", "legal-basis", "assistance", "substitution", "recipient-kind", "counterpart"))

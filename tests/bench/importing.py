@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from adapters.demo.ceremony import new_stage
+from adapters.demo.ceremony import new_stage, three_states
 from adapters.demo.outcome import Progress
 from adapters.demo.rows import choose
 from adapters.demo.scenario import SENDER, Scenario
@@ -77,7 +77,9 @@ def _seconds(pid: int) -> float:
 
 async def _together(folder: Path, rows: int) -> float:
     """Import in the demonstration; return rows a second until all are published."""
-    scenario = Scenario(new_stage(folder), choose(None, rows), Progress(lambda _: None, lambda *_: None))
+    scenario = Scenario(
+        new_stage(folder, three_states()), choose(None, rows), Progress(lambda _: None, lambda *_: None)
+    )
     async with scenario.stage_set() as agencies:
         sender = agencies[SENDER]
         begun = time.perf_counter()

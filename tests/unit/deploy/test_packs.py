@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from adapters.demo import case_cast
+from adapters.demo.ceremony import law_of
 from adapters.gateway import labels
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.request import NoticeRequest
@@ -355,3 +357,13 @@ def test_the_worked_case_goes_through_four_states() -> None:
     assert content.states == {"al", *WAY}
     request = json.loads((PACKS / "cases" / "albania.json").read_bytes())
     assert [place["country"] for place in request["notice"]["route"]["transit"]] == ["IT", "AT", "DE"]
+
+
+def test_the_draft_of_the_case_changes_two_conditions_in_all_languages():
+    before, after = (law_of(text.encode()) for text in (case_cast.law_text("al") or "", case_cast.draft_text()))
+    old, new = ({one.id: one for one in parse_profile(data).conditions} for data in (before, after))
+    assert list(old) == list(new)
+    changed = {name for name in old if old[name] != new[name]}
+    assert changed == {"coe-adequacy", "coe-death-penalty"}
+    assert all(new[name].explanation.missing() == () for name in changed)
+    assert all(new[name].explanation != old[name].explanation for name in changed)

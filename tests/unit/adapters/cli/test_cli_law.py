@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cli import law_report
+from adapters.cli import law_report, law_words
 from adapters.cli.law_simulate import entered
+from schemas.codes import LANGUAGES
 from schemas.errors import FormError
 from schemas.notice import examples
 from schemas.rules.condition_types import CONDITION_TYPES
+from schemas.rules.remarks import SENTENCES
 
 LAW = """form = "law/1"
 state = "{state}"
@@ -248,3 +250,26 @@ def test_a_draft_without_a_version_has_no_place_for_a_digest():
 
 def test_states_that_no_list_knows_keep_their_letters():
     assert (law_report.state_name("it"), law_report.state_name("zz")) == ("it (Italy)", "zz")
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "name"), [("de", "Wer gewinnt", "it (Italien)"), ("ru", "Кто выигрывает", "it (Италия)")]
+)
+def test_the_report_is_in_the_readers_language(valise, laws, past, monkeypatch, language, word, name):
+    monkeypatch.setenv("LC_ALL", f"{language}.UTF-8")
+    Path("it.toml").write_text(LAW.format(state="it", conditions=PURPOSES.format(purpose="prosecution")))
+    told = valise.run("law", "simulate", "it.toml", "--laws", laws, "--statements", past, "--html", "r.html")
+    page = Path("r.html").read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in page
+    assert word in page
+    assert name in page
+    assert "Who gains" not in page
+    assert word in told.stderr
+    assert name in told.stdout
+    warned = valise.run("law", "check", "it.toml").stderr
+    assert SENTENCES["no-explanation"][language].partition("{")[0] in warned
+
+
+def test_every_word_of_the_report_is_there_in_six_languages():
+    assert all(len(set(words.values()) - {""}) >= 2 for words in law_words.WORDS.values())
+    assert all(tuple(words) == LANGUAGES for words in law_words.WORDS.values())

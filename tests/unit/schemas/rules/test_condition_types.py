@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas.codes import LANGUAGES
+from schemas.codes import LANGUAGES, code_list
 from schemas.encoding import Time
 from schemas.ids import ParticipantId, Role, Topic
 from schemas.label import Label
@@ -23,7 +23,7 @@ from schemas.rules.facts import Facts, Party
 from schemas.rules.flaws import allowed_codes
 from schemas.rules.network import default_network
 from schemas.rules.verdict import Effect, Verdict
-from schemas.rules.vocabulary import vocabulary
+from schemas.rules.vocabulary import OBLIGATIONS, vocabulary
 from tests.unit.schemas.rules.laws import law, law_condition
 from tests.unit.schemas.rules.oracle_conditions import TYPES
 
@@ -175,3 +175,7 @@ def test_every_aspect_is_used_and_every_way_has_its_words() -> None:
     assert ways <= set(WAYS)
     assert set(WAYS) == set(CHANGES)
     assert all(set(words) == set(LANGUAGES) for words in CHANGES.values())
+
+
+def test_every_obligation_has_a_sentence_that_people_read() -> None:
+    assert frozenset(code_list("obligations").entries) == OBLIGATIONS

@@ -1,11 +1,13 @@
 """Profiles of `law/1` as their authors write them: each mistake with its own problem, and what reads oddly."""
 
+import re
 from datetime import date
 from typing import Any
 
 import orjson
 import pytest
 
+from schemas.codes import LANGUAGES
 from schemas.errors import FormError
 from schemas.ids import Role
 from schemas.rules.authoring import compile_profile
@@ -19,6 +21,7 @@ from schemas.rules.condition import (
     sentences,
 )
 from schemas.rules.flaws import check_flawless, profile_flaws
+from schemas.rules.remarks import SENTENCES
 from schemas.rules.review import check_profile
 from schemas.rules.vocabulary import vocabulary
 from tests.unit.schemas.rules.laws import law, law_condition
@@ -194,7 +197,7 @@ def test_what_a_newer_version_wrote_can_be_read_and_is_flawed() -> None:
     newer = parse_profile(orjson.dumps(law("it", [law_condition("c", "brand-new", "require", {"x": 1})])))
     assert [(number, flaw.member) for number, flaw in profile_flaws(newer, known)] == [(0, "type")]
     assert sentence(newer.conditions[0], "en") == ""
-    assert "type has a code that is not in the list" in check_profile(newer)[0]
+    assert "type has a code that is not in the list" in check_profile(newer)[0].text()
     with pytest.raises(FormError) as refused:
         check_flawless(newer, known)
     assert refused.value.pointer == "/conditions/0/type"
@@ -228,7 +231,7 @@ def test_what_a_newer_version_wrote_can_be_read_and_is_flawed() -> None:
 
 
 def warnings(*conditions: str) -> list[str]:
-    return check_profile(made(HEAD + "".join(conditions)), today=TODAY)
+    return [one.text() for one in check_profile(made(HEAD + "".join(conditions)), today=TODAY)]
 
 
 @pytest.mark.parametrize(
@@ -290,4 +293,18 @@ def test_what_reads_well_is_left_alone() -> None:
 
 def test_flaws_of_a_profile_that_is_not_ones_own_text_are_warnings() -> None:
     flawed = parse_profile(orjson.dumps(law("it", [law_condition("c", "retention", "limit", {"days": 0})])))
-    assert any("c: parameters/days: Must be a number of days" in one for one in check_profile(flawed))
+    assert any("c: parameters/days: Must be a number of days" in one.text() for one in check_profile(flawed))
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_every_remark_says_the_same_values_in_six_languages(code: str) -> None:
+    said = SENTENCES[code]
+    assert tuple(said) == LANGUAGES
+    assert len(set(said.values())) == len(LANGUAGES)
+    places = [sorted(re.findall(r"{(\w+)}", text)) for text in said.values()]
+    assert places == [places[0]] * len(LANGUAGES)
+
+
+def test_a_remark_is_read_in_the_readers_language() -> None:
+    (found,) = check_profile(made(HEAD + condition("purpose", PURPOSES)), today=TODAY)
+    assert found.text("de") == "one: hat keine eigene Erklärung: gezeigt wird der allgemeine Satz des Typs purpose."

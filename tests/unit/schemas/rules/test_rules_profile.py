@@ -225,7 +225,7 @@ def test_no_text_raises_anything_but_our_errors(text: str) -> None:
 
 
 def warnings(text: str, today: date | None = None) -> list[str]:
-    return check_profile(parse_profile(made(HEAD + text)), today=today)
+    return [one.text() for one in check_profile(parse_profile(made(HEAD + text)), today=today)]
 
 
 FULL = ONE.replace(
@@ -307,4 +307,4 @@ def test_validity_counts_for_what_covers_what(wide: str, narrow: str, covered: b
 
 def test_a_code_that_no_list_knows_is_named_where_json_was_written_by_hand() -> None:
     profile = parse_profile(law(lambda p: p["conditions"][0]["applies_to"].update(kinds=["gossip"])))
-    assert check_profile(profile)[0] == "one: applies_to/kinds has a code that is not in the list."
+    assert check_profile(profile)[0].text() == "one: applies_to/kinds has a code that is not in the list."
