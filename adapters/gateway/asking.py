@@ -109,7 +109,10 @@ def withdraw(
     """Return the draft that takes a consent back. Raises `NotAnswerableError`."""
     _demand_first(first)
     content = ActContent("withdraw", reason=request.reason, text=request.text)
-    return replace(_about(first, content, _label("withdraw", defaults), at=at), beside=beside)
+    draft = _about(first, content, _label("withdraw", defaults), at=at)
+    # As long as what was consented to: whoever was away meanwhile must not go on.
+    ends = [end for end in (draft.expires_at, first.expires_at) if end is not None]
+    return replace(draft, beside=beside, expires_at=max(ends))
 
 
 def certify(
