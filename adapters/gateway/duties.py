@@ -204,12 +204,15 @@ def answered_for(
         _meet(tx, participant, notice_id, (REPLY,), by, at)
 
 
-def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int) -> None:
-    """Note that a notice's text is gone here: nothing else is owed for it but the certificate."""
+def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int, recalled: bool) -> None:
+    """Note that a notice's text is gone here: what is owed still is the certificate, and to keep it from others.
+
+    What was read can be passed on without the text. An answer is owed as well, unless the sender has recalled it.
+    """
     _meet(tx, participant, notice_id, (DELETE_BY, RETENTION), None, at)
     tx.connection.execute(
-        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code <> ?",
-        (participant, notice_id, CERTIFY),
+        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code NOT IN (?, ?, ?, ?)",
+        (participant, notice_id, CERTIFY, SHARING, SANITISE, CERTIFY if recalled else REPLY),
     )
     tx.connection.execute(
         "UPDATE duty SET due = ? WHERE participant = ? AND notice_id = ? AND code = ? AND state = 'open'",

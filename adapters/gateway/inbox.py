@@ -252,7 +252,9 @@ def _mark(tx: Transaction, seq: int, act: str, by: NoticeId) -> None:
             (by, seq),
         )
         if state in ("opened", "corrected"):
-            deletions.note(tx, participant, notice_id, "recalled", at=at)
+            deletions.note(tx, participant, notice_id, deletions.RECALLED, at=at)
+        elif state == "deleted":
+            duties.deleted(tx, participant, notice_id, at=at, recalled=True)
     else:
         tx.connection.execute(
             "UPDATE inbox SET state = CASE state WHEN 'opened' THEN 'corrected' ELSE state END, superseded_by = ?"

@@ -143,4 +143,4 @@ def _delete(past: tuple[Duty, ...], now: int, tx: Transaction) -> None:
             _log.info("notice.deleted", participant=duty.participant, notice=duty.notice_id, reason=duty.code)
         elif duty.code != duties.CERTIFY:
             # It was recalled, or never could be read: there is nothing left to delete.
-            duties.deleted(tx, duty.participant, duty.notice_id, at=now)
+            duties.deleted(tx, duty.participant, duty.notice_id, at=now, recalled=False)
