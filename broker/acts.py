@@ -14,6 +14,7 @@ from keys.envelope import grants
 from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import Kid, NoticeId, ParticipantId, Topic, role_of
+from schemas.rules.builtin import ANSWERS
 from schemas.statement import DelegationBody, RevocationBody, Statement, SubscriptionBody
 
 LONGEST_DELEGATION: Final = 366 * 24 * 3600
@@ -123,8 +124,12 @@ def _check_ref(
     return holders
 
 
-def _check_issue(_: _Referring) -> None:
-    """Check nothing beyond what holds for all: its sender holds the notice, and stays in its thread."""
+def _check_issue(said: _Referring) -> None:
+    """Check that what states that it answers goes to whom it answers: others let their clocks rest on that."""
+    label = said.statement.label
+    states_answer = label is not None and any(item.code == ANSWERS for item in label.conditions)
+    if states_answer and (said.ref.sender == said.statement.sender or said.ref.sender not in said.recipients):
+        raise _refused("An answer goes to the sender of the notice that it refers to.", "/label/conditions")
 
 
 def _check_own_notice(said: _Referring) -> None:

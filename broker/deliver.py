@@ -20,12 +20,18 @@ from schemas.delivery import Inclusion
 from schemas.encoding import b64encode
 from schemas.ids import Kid, ParticipantId, role_of
 from schemas.record import Record
-from schemas.rules.builtin import UNEVALUABLE, refusal
+from schemas.rules.builtin import SUSPENDED, UNEVALUABLE, refusal
 from schemas.rules.verdict import Determination
 from schemas.statement import Statement
 
 Parts = tuple[bytes, ...]
 """Bytes that stand one after the other; recipients share most of them."""
+
+TAKING_BACK: Final = frozenset({"recall", "stop", "withdraw"})
+"""Acts that end what was said before: they bring a reason at most, and who has read that must hear that it counts no more.
+
+Who has read it is not known here, and a law may have changed since: only a suspended participant gets none (spec/acts.md).
+"""
 
 _LIST: Final = b'"recipients":['
 _EK: Final = b'"ek":"'
@@ -186,9 +192,13 @@ def receivers(statement: Statement, trust: Trust) -> Callable[[ParticipantId], D
     if sender is None:
         return lambda _: lacking(statement.sender, "sender")
     ask = trust.decisions.about(statement, sender).recipient
+    takes_back = statement.act in TAKING_BACK
 
     def decide(recipient: ParticipantId) -> Determination | None:
-        return ask(recipient) if recipient in trust.parties else lacking(recipient, "recipient")
+        if recipient not in trust.parties:
+            return lacking(recipient, "recipient")
+        denial = ask(recipient)
+        return None if takes_back and denial is not None and denial.condition != SUSPENDED else denial
 
     return decide
 

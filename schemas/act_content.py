@@ -103,7 +103,7 @@ _FORMS: Final[Mapping[str, Mapping[str, _Form]]] = {
     "recall": {"reason": _code, "text": _text},
     "ask_access": {"text": _text},
     "ask_use": {"use": _code, "for": _participants, "text": _text},
-    "permit": {"use": _code, "until": _time, "text": _text},
+    "permit": {"use": _code, "for": _participants, "until": _time, "text": _text},
     "refuse": {"reason": _code, "text": _text},
     "certify": {"reason": _code, "deleted_at": _time, "statement_digest": _digest, "text": _text},
     "consent": {"until": _time, "text": _text},

@@ -32,6 +32,9 @@ from schemas.rules.vocabulary import vocabulary
 DAYS: Final = 30
 """How long what is asked and answered lives, unless the time for the answer is later."""
 
+ONWARD: Final = Code("onward")
+"""The use that is to pass a notice on."""
+
 _QUESTIONS: Final = ("ask_access", "ask_use")
 
 
@@ -72,14 +75,24 @@ def ask_use(item: InboxItem, request: AskUseRequest, defaults: LabelDefaults, *,
 
 
 def permit(
-    question: InboxItem, request: PermitRequest, defaults: LabelDefaults, beside: tuple[ParticipantId, ...], *, at: int
+    question: InboxItem,
+    request: PermitRequest,
+    defaults: LabelDefaults,
+    beside: tuple[ParticipantId, ...],
+    *,
+    at: int,
+    to: tuple[ParticipantId, ...] = (),
 ) -> Draft:
-    """Return the draft that permits what was asked. Raises `NotAnswerableError`."""
+    """Return the draft that permits what was asked, towards `to` alone where they are named. Raises `NotAnswerableError`."""
     if question.act != "ask_use":
         raise NotAnswerableError("A use is permitted to who asks for one.")
     use = Code(str((question.notice or {})["use"]))
     content = ActContent(
-        "permit", use=use, until=drafting.expiry(request.until, at, pointer="/until"), text=request.text
+        "permit",
+        use=use,
+        for_=tuple(sorted(set(to))),
+        until=drafting.expiry(request.until, at, pointer="/until"),
+        text=request.text,
     )
     return replace(_about(question, content, _label("permit", defaults), at=at), beside=beside)
 
@@ -109,7 +122,10 @@ def withdraw(
     """Return the draft that takes a consent back. Raises `NotAnswerableError`."""
     _demand_first(first)
     content = ActContent("withdraw", reason=request.reason, text=request.text)
-    return replace(_about(first, content, _label("withdraw", defaults), at=at), beside=beside)
+    draft = _about(first, content, _label("withdraw", defaults), at=at)
+    # As long as what was consented to: whoever was away meanwhile must not go on.
+    ends = [end for end in (draft.expires_at, first.expires_at) if end is not None]
+    return replace(draft, beside=beside, expires_at=max(ends))
 
 
 def certify(
@@ -136,6 +152,8 @@ def readers(question: InboxItem, asked_for: tuple[ParticipantId, ...]) -> tuple[
     Raises `NotAnswerableError` where it asks for nothing that could be granted.
     """
     said = question.notice or {}
+    if question.act == "ask_use" and said.get("use") != ONWARD:
+        raise NotAnswerableError("It asks for another use than to pass it on: permit or refuse that.")
     if asked_for:
         return asked_for
     if question.act == "ask_access":

@@ -130,7 +130,8 @@ class Dealings:
             kept = _grants(tx, participant, about, to, at, key, notice_id)
             if kept.created and question.act == "ask_use":
                 beside = self._beside(tx, participant, notice_id)
-                draft = asking.permit(question, PermitRequest(), self._defaults(participant), beside, at=at)
+                # It names them: to grant it to some of those asked for permits nothing towards the others.
+                draft = asking.permit(question, PermitRequest(), self._defaults(participant), beside, at=at, to=to)
                 _accept(participant, draft, at, None, notice_id, notice_id, tx)
             return kept
 

@@ -5,10 +5,14 @@ by `keeping`, once for each.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from adapters.gateway import duties
 from adapters.gateway.store import Transaction
 from schemas.ids import Code, NoticeId, ParticipantId
+
+RECALLED: Final = "recalled"
+"""Why a text is gone that its sender has recalled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ def note(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, reaso
         "INSERT INTO deletion (participant, notice_id, at, reason) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (participant, notice_id, at, reason),
     )
-    duties.deleted(tx, participant, notice_id, at=at)
+    duties.deleted(tx, participant, notice_id, at=at, recalled=reason == RECALLED)
 
 
 def of(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> Deletion | None:

@@ -9,6 +9,7 @@ point's own time the deputy's.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, Final
 
 import orjson
@@ -204,12 +205,15 @@ def answered_for(
         _meet(tx, participant, notice_id, (REPLY,), by, at)
 
 
-def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int) -> None:
-    """Note that a notice's text is gone here: nothing else is owed for it but the certificate."""
+def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int, recalled: bool) -> None:
+    """Note that a notice's text is gone here: what is owed still is the certificate, and to keep it from others.
+
+    What was read can be passed on without the text. An answer is owed as well, unless the sender has recalled it.
+    """
     _meet(tx, participant, notice_id, (DELETE_BY, RETENTION), None, at)
     tx.connection.execute(
-        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code <> ?",
-        (participant, notice_id, CERTIFY),
+        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code NOT IN (?, ?, ?, ?)",
+        (participant, notice_id, CERTIFY, SHARING, SANITISE, CERTIFY if recalled else REPLY),
     )
     tx.connection.execute(
         "UPDATE duty SET due = ? WHERE participant = ? AND notice_id = ? AND code = ? AND state = 'open'",
@@ -304,17 +308,65 @@ def listed(
     return tuple(_duty(tx, row) for row in rows.fetchall())
 
 
-def past(tx: Transaction, now: int, *, deleting: bool, limit: int) -> tuple[Duty, ...]:
-    """Return duties, of all participants, whose time is over and that are not met, the oldest first.
-
-    Those that a deletion meets, or the others: what nobody does must not keep the former from being done.
-    """
+def past(tx: Transaction, now: int, *, limit: int) -> tuple[Duty, ...]:
+    """Return duties that a deletion meets, of all participants, whose time is over, the oldest first."""
     rows = tx.connection.execute(
         f"SELECT {_COLUMNS} FROM duty WHERE due IS NOT NULL AND state IN ('open', 'overdue') AND due <= ?"  # noqa: S608
-        f" AND code {'IN' if deleting else 'NOT IN'} (?, ?, ?) ORDER BY due LIMIT ?",
+        " AND code IN (?, ?, ?) ORDER BY due LIMIT ?",
         (now, *DELETING, limit),
     )
     return tuple(_duty(tx, row) for row in rows.fetchall())
+
+
+class Late(StrEnum):
+    """Which duties of a participant are overdue: those that ask for an answer, of them the deputy's, or all others."""
+
+    REPLIES = "replies"
+    CALLED = "called"  # answers whose time is so far over that a focal point's deputy is called
+    NOT_CALLED = "not-called"
+    OTHERS = "others"
+
+
+def late(
+    tx: Transaction, participant: ParticipantId, which: Late, now: int, *, most: int
+) -> tuple[int, list[NoticeId]]:
+    """Return how many duties of a participant are overdue, and the notices of the `most` that are so the shortest.
+
+    All are counted, those of one sort apart from the others': what nobody does hides nothing that has just become overdue.
+    """
+    where = (
+        "FROM duty WHERE participant = :who AND due IS NOT NULL AND state IN ('open', 'overdue') AND due <= :now AND "
+        + _WHICH[which]
+    )
+    given = {"who": participant, "now": now, "least": LEAST_GRACE_MS, "grace": GRACE, "most": most}
+    (number,) = tx.connection.execute(f"SELECT count(*) {where}", given).fetchone()
+    rows = tx.connection.execute(
+        f"SELECT notice_id {where} ORDER BY due DESC, notice_id LIMIT :most",
+        given,
+    )
+    return int(number), [NoticeId(name) for (name,) in rows.fetchall()]
+
+
+_NOT_OTHERS: Final = ", ".join(repr(str(code)) for code in (REPLY, *DELETING))
+_REPLIES: Final = f"code = '{REPLY}'"
+_DEPUTY_AT: Final = "due + max(:least, (due - since) / :grace)"
+"""As `deputy_at` has it."""
+
+_WHICH: Final = {
+    Late.REPLIES: _REPLIES,
+    Late.CALLED: f"{_REPLIES} AND {_DEPUTY_AT} <= :now",
+    Late.NOT_CALLED: f"{_REPLIES} AND {_DEPUTY_AT} > :now",
+    Late.OTHERS: f"code NOT IN ({_NOT_OTHERS})",
+}
+
+
+def becomes_overdue(tx: Transaction, now: int) -> bool:
+    """Say whether some duty that no deletion meets is overdue and not noted as such."""
+    row = tx.connection.execute(
+        "SELECT 1 FROM duty WHERE due IS NOT NULL AND state = 'open' AND due <= ? AND code NOT IN (?, ?, ?) LIMIT 1",
+        (now, *DELETING),
+    ).fetchone()
+    return row is not None
 
 
 def mark_overdue(tx: Transaction, now: int) -> int:

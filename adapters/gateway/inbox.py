@@ -17,6 +17,7 @@ from adapters.gateway.store import Transaction
 from schemas.encoding import Time, b64encode, from_seconds
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
 from schemas.label import Label
+from schemas.rules.builtin import ANSWERS
 from schemas.statement import Statement
 from schemas.strict_json import Json
 
@@ -161,9 +162,18 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
     )
     if statement.ref is None:
         return
-    duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
+    if statement.act in _ANSWERING or (statement.act == "issue" and _states_answer(statement.label)):
+        duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
     if statement.act in ("permit", "refuse") and item.notice is not None:
         _permission(tx, participant, statement, item.notice, item.received_at)
+
+
+_ANSWERING: Final = ("permit", "refuse", "consent")
+
+
+def _states_answer(label: Label | None) -> bool:
+    """Say whether a notice states that it answers what it refers to; the broker sees to it that it went there."""
+    return label is not None and any(item.code == ANSWERS for item in label.conditions)
 
 
 def _permission(
@@ -242,7 +252,9 @@ def _mark(tx: Transaction, seq: int, act: str, by: NoticeId) -> None:
             (by, seq),
         )
         if state in ("opened", "corrected"):
-            deletions.note(tx, participant, notice_id, "recalled", at=at)
+            deletions.note(tx, participant, notice_id, deletions.RECALLED, at=at)
+        elif state == "deleted":
+            duties.deleted(tx, participant, notice_id, at=at, recalled=True)
     else:
         tx.connection.execute(
             "UPDATE inbox SET state = CASE state WHEN 'opened' THEN 'corrected' ELSE state END, superseded_by = ?"

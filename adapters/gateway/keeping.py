@@ -6,6 +6,7 @@ is gone and its certificate owed in the same commit, and the certificate is in t
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -13,13 +14,14 @@ import structlog
 
 from adapters.gateway import asking, deletions, duties, inbox, outbox
 from adapters.gateway.alarms import Alarms
+from adapters.gateway.duties import Late
 from adapters.gateway.follow import Follower
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.network import Network
 from adapters.gateway.status import Duty
 from adapters.gateway.store import Store, Transaction
 from schemas import ids
-from schemas.encoding import from_seconds, to_seconds
+from schemas.encoding import from_seconds
 from schemas.ids import Code, NoticeId, ParticipantId
 
 AT_ONCE: Final = 500
@@ -66,16 +68,15 @@ class Keeper:
         """Do once what is due now."""
         # A machine whose clock is behind the log's deletes and calls by the log's.
         now = network.moment(self._now_ms()).received_at
-        past = await self._store.read(partial(duties.past, now=now, deleting=True, limit=AT_ONCE))
+        past = await self._store.read(partial(duties.past, now=now, limit=AT_ONCE))
         if past:
             await self._store.write(partial(_delete, past, now))
         if await self._store.read(self._certificates_owed):
             for who in await self._store.write(partial(self._certify, now=now)):
                 self._wake(who)
-        waiting = await self._store.read(partial(duties.past, now=now, deleting=False, limit=AT_ONCE))
-        if any(duty.state == "open" for duty in waiting):
+        if await self._store.read(partial(duties.becomes_overdue, now=now)):
             await self._store.write(partial(duties.mark_overdue, now=now))
-        await self._call(network, waiting, now)
+        await self._call(network, now)
 
     def _certificates_owed(self, tx: Transaction) -> bool:
         return any(deletions.owed(tx, who, limit=1) for who in self._participants)
@@ -100,19 +101,29 @@ class Keeper:
                 told.append(who)
         return told
 
-    async def _call(self, network: Network, waiting: tuple[Duty, ...], now: int) -> None:
+    async def _call(self, network: Network, now: int) -> None:
         """Raise an alarm for what each participant has to do at once, and end it once nothing is left."""
-        late: dict[str, list[str]] = {OVERDUE: [], ESCALATED: [], DUTY: []}
-        for duty in waiting:
-            kind = _kind(duty, network, now)
-            if kind is not None:
-                late[kind].append(f"{duty.participant} {duty.notice_id}")
-        for kind, names in late.items():
-            if names:
-                more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-                await self._alarms.start(kind, f"{_SAYS[kind]}: {', '.join(names[:_SHOWN])}{more}.")
+        found = await self._store.read(partial(self._late, network=network, now=now))
+        for kind in _SAYS:
+            late = [one for one in found if one.kind == kind]
+            if late:
+                number = sum(one.number for one in late)
+                # The newest of each participant first: nobody's is hidden behind another's.
+                ranked = ((one, rank) for rank in range(_SHOWN) for one in late if rank < len(one.notices))
+                names = [f"{one.participant} {one.notices[rank]}" for one, rank in ranked][:_SHOWN]
+                more = f" and {number - len(names)} more" if number > len(names) else ""
+                await self._alarms.start(kind, f"{_SAYS[kind]}: {', '.join(names)}{more}.")
             else:
                 await self._alarms.end(kind)
+
+    def _late(self, tx: Transaction, network: Network, now: int) -> list["_Late"]:
+        found = []
+        for who in self._participants:
+            for kind, which in _kinds(who, network, now):
+                number, notices = duties.late(tx, who, which, now, most=_SHOWN)
+                if number:
+                    found.append(_Late(kind, who, number, tuple(notices)))
+        return found
 
 
 _SHOWN: Final = 5
@@ -123,17 +134,24 @@ _SAYS: Final[Mapping[str, str]] = {
 }
 
 
-def _kind(duty: Duty, network: Network, now: int) -> str | None:
-    """Return which alarm an overdue duty is for its participant now: its deputies are called after the focal point."""
-    if duty.code != duties.REPLY:
-        return DUTY
-    who, role = duty.participant, ids.role_of(duty.participant)
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """What one participant is called for: the alarm's kind, how many duties, and the notices of the newest of them."""
+
+    kind: str
+    participant: ParticipantId
+    number: int
+    notices: tuple[NoticeId, ...]
+
+
+def _kinds(who: ParticipantId, network: Network, now: int) -> tuple[tuple[str, Late], ...]:
+    """Return which alarm which overdue duties are for a participant: deputies are called after the focal point."""
+    role = ids.role_of(who)
     if network.focal_point(role) == who:
-        return ESCALATED
+        return (ESCALATED, Late.REPLIES), (DUTY, Late.OTHERS)
     if who in network.deputies(role, from_seconds(now // 1000)):
-        assert duty.deputy_at is not None  # an answer has a time
-        return ESCALATED if to_seconds(duty.deputy_at) * 1000 <= now else OVERDUE
-    return OVERDUE
+        return (ESCALATED, Late.CALLED), (OVERDUE, Late.NOT_CALLED), (DUTY, Late.OTHERS)
+    return (OVERDUE, Late.REPLIES), (DUTY, Late.OTHERS)
 
 
 def _delete(past: tuple[Duty, ...], now: int, tx: Transaction) -> None:
@@ -143,4 +161,4 @@ def _delete(past: tuple[Duty, ...], now: int, tx: Transaction) -> None:
             _log.info("notice.deleted", participant=duty.participant, notice=duty.notice_id, reason=duty.code)
         elif duty.code != duties.CERTIFY:
             # It was recalled, or never could be read: there is nothing left to delete.
-            duties.deleted(tx, duty.participant, duty.notice_id, at=now)
+            duties.deleted(tx, duty.participant, duty.notice_id, at=now, recalled=False)

@@ -4,14 +4,16 @@ A code that no list knows is refused here, at the field, because everywhere else
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from adapters.gateway.draft import Draft
 from adapters.gateway.request import ConditionRequest, LabelRequest
 from schemas.errors import FormError
 from schemas.ids import Code
 from schemas.label import Condition, Label
 from schemas.notice import Notice, is_nominal
+from schemas.rules.builtin import ANSWERS
 from schemas.rules.vocabulary import Vocabulary, vocabulary
 
 _PURPOSE: Final = Code("prevention")
@@ -53,6 +55,15 @@ def complete(request: LabelRequest, notice: Notice, defaults: LabelDefaults, kno
     )
     check(label, vocabulary() if known is None else known)
     return label
+
+
+def answering(draft: Draft) -> Draft:
+    """Return a draft whose label states that it answers what it refers to: its sender's colleagues rest on that."""
+    label = draft.label
+    if label is None or any(item.code == ANSWERS for item in label.conditions):
+        return draft
+    conditions = sorted((*label.conditions, Condition(ANSWERS, ())), key=lambda item: item.code)
+    return replace(draft, label=replace(label, conditions=tuple(conditions)))
 
 
 def check(label: Label, known: Vocabulary) -> None:

@@ -58,8 +58,12 @@ def _permitted(tx: Transaction, item: InboxItem) -> frozenset[ParticipantId] | N
     if duty is None or duty.state is not DutyState.PERMITTED or duty.met_by is None:
         return None
     answer = inbox.item(tx, item.participant, duty.met_by)
-    question = None if answer is None or answer.ref is None else outbox.asked(tx, item.participant, answer.ref)
-    named = None if question is None or question.notice is None else question.notice.get("for")
+    if answer is None or answer.notice is None:
+        return frozenset()  # its text was deleted: towards whom it permitted anything cannot be told any more
+    question = None if answer.ref is None else outbox.asked(tx, item.participant, answer.ref)
+    named = answer.notice.get("for") or (
+        None if question is None or question.notice is None else question.notice.get("for")
+    )
     if not isinstance(named, list):
         return None
     return frozenset(ParticipantId(str(who)) for who in named)

@@ -15,12 +15,13 @@ from adapters.gateway.request import CorrectionRequest, RecallRequest
 from adapters.gateway.status import Kept, State
 from adapters.gateway.store import Transaction
 from schemas import ids
-from schemas.encoding import from_seconds
+from schemas.encoding import Time, from_seconds
 from schemas.errors import Error, FormError
 from schemas.ids import NoticeId, ParticipantId
 from schemas.notice import to_json
 
 RECALL_DAYS: Final = 30
+"""Days that a recall lives at least."""
 
 
 class NotRecallableError(Error):
@@ -48,7 +49,10 @@ def recall(
         return Kept(known, created=False)
     if about.state is State.EXPIRED:
         raise NotRecallableError("It has expired: its text is gone already.")
-    draft = _recall(about, request, at)
+    # As long as a text that it takes back: a gateway that was away meanwhile still has that.
+    texts = (about, *outbox.corrections(tx, participant, about.id))
+    ends = [one.draft.expires_at for one in texts if one.draft.expires_at is not None]
+    draft = _recall(about, request, max([from_seconds(at // 1000 + RECALL_DAYS * drafting.DAY), *ends]))
     kept = _keep(tx, participant, draft, about, at=at, key=key)
     if kept.created:
         copies.recall(tx, participant, about.id, draft, at=at)
@@ -96,7 +100,7 @@ def _about(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> 
     return about
 
 
-def _recall(about: Own, request: RecallRequest, at: int) -> Draft:
+def _recall(about: Own, request: RecallRequest, expires_at: Time) -> Draft:
     assert about.draft.label is not None  # an issue or correction has one
     return Draft(
         act="recall",
@@ -105,7 +109,7 @@ def _recall(about: Own, request: RecallRequest, at: int) -> Draft:
         label=replace(about.draft.label, nominal=False, urgency=None, reply_due=None),
         notice=dict(drafting.recall_content(request.reason, request.text)),
         to=(),
-        expires_at=from_seconds(at // 1000 + RECALL_DAYS * drafting.DAY),
+        expires_at=expires_at,
         ref=about.notice_id,
         thread=about.thread,
     )

@@ -18,7 +18,7 @@ import structlog
 from adapters.client.answers import Held
 from adapters.client.broker import BrokerClient
 from adapters.client.errors import BrokerAwayError
-from adapters.gateway import doctor, drafting, duties, enrol, imports, inbox, outbox, recall, subscribing
+from adapters.gateway import doctor, drafting, duties, enrol, imports, inbox, labels, outbox, recall, subscribing
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.arrivals import Arrivals, InboxWatch
 from adapters.gateway.dealing import Dealings
@@ -270,10 +270,12 @@ class Gateway:
         def work(tx: Transaction) -> Kept:
             complete, answered = drafting.in_thread(tx, participant, draft, at=at)
             ref = None if answered is None else answered.notice_id
-            if answered is not None and any(duty.code == duties.REPLY for duty in answered.duties):
+            # To pass something on, or to ask a colleague's advice about it, is no answer to whoever sent it.
+            answers = ref if answered is not None and answered.sender in complete.to else None
+            if answers is not None and answered is not None and _has_clock(answered):
                 # The focal point, which has what is answered, is to know that its State has.
-                complete = replace(complete, beside=self.dealings.colleagues(participant))
-            return outbox.accept(tx, participant, [(name, complete)], at=at, key=key, ref=ref, answers=ref)[0]
+                complete = replace(labels.answering(complete), beside=self.dealings.colleagues(participant))
+            return outbox.accept(tx, participant, [(name, complete)], at=at, key=key, ref=ref, answers=answers)[0]
 
         return await self._keep(participant, work)
 
@@ -580,6 +582,10 @@ class Gateway:
         sender = self._senders.get(participant)
         if sender is not None:
             sender.wake()
+
+
+def _has_clock(item: InboxItem) -> bool:
+    return any(duty.code == duties.REPLY for duty in item.duties)
 
 
 async def examine(options: GatewayOptions, passphrase: bytes) -> tuple[Check, ...]:

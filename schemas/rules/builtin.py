@@ -232,7 +232,10 @@ STATEMENTS: Final[Mapping[Code, str]] = {
 }
 """What a sender states of a notice in its label, for the laws that ask, and the list that its values are of."""
 
-RESERVED: Final = frozenset((*ENGINE, *HANDLING, *CONDITIONS, *STATEMENTS, H3))
+ANSWERS: Final = Code("answers")
+"""What a sender states of a notice that answers what it refers to. Without values: it tells nobody whom it answers."""
+
+RESERVED: Final = frozenset((*ENGINE, *HANDLING, *CONDITIONS, *STATEMENTS, ANSWERS, H3))
 """Ids that no profile's condition may bear, so that a verdict's condition means one thing."""
 
 

@@ -11,6 +11,7 @@ from schemas.encoding import is_day
 from schemas.ids import Code
 from schemas.label import Condition, Label
 from schemas.rules.builtin import (
+    ANSWERS,
     CLEARANCE,
     CONDITION_INSTRUMENT,
     CONDITIONS,
@@ -117,6 +118,8 @@ def _condition(condition: Condition, recipient: Party | None, rules: Rules, eval
     code, values = condition.code, condition.values
     if code in STATEMENTS and code in rules.known.conditions:
         return _stated(code, values, rules, evaluator)
+    if code == ANSWERS and not values and code in rules.known.conditions:
+        return None
     rule = CONDITIONS.get(code)
     if rule is None or code not in rules.known.conditions:
         return refusal(UNKNOWN_CODE, "originator", evaluator, member="/label/conditions")

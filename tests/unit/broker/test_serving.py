@@ -241,7 +241,7 @@ async def test_a_change_of_law_holds_and_releases(tmp_path):
         assert (await page(broker, "uz/focal-point", cursor))[1] == []
 
 
-async def test_a_recall_with_a_denied_recipient_is_held(tmp_path):
+async def test_a_recall_reaches_a_denied_recipient_and_a_certificate_is_held(tmp_path):
     world = make_world(
         ["kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"],
         laws={"uz": DENY.replace('"seizure"', '"practice"')},
@@ -251,11 +251,13 @@ async def test_a_recall_with_a_denied_recipient_is_held(tmp_path):
         await publish(broker, signed)
         label = replace(LABEL, kind="practice")
         common = {"ref": signed.statement.notice_id, "thread": signed.statement.thread, "label": label}
-        assert isinstance(
-            await publish(broker, world.envelope("kz/customs", ["uz/focal-point"], "recall", **common)), Published
-        )
-        assert (await page(broker, "uz/focal-point"))[1] == []
-        assert len(await broker.serving.held("uz/focal-point")) == 1
+        for act in ("certify", "recall"):
+            envelope = world.envelope("kz/customs", ["uz/focal-point"], act, **common)
+            assert isinstance(await publish(broker, envelope), Published)
+        (delivered,) = (await page(broker, "uz/focal-point"))[1]
+        assert delivered.statement.act == "recall"
+        (held,) = await broker.serving.held("uz/focal-point")
+        assert held.notice_id != delivered.statement.notice_id
 
 
 async def test_expired_bodies_go_and_days_close(tmp_path):

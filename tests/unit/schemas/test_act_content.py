@@ -25,7 +25,7 @@ MEMBERS = {
     "recall": ("reason text", "reason"),
     "ask_access": ("text", ""),
     "ask_use": ("use for text", "use"),
-    "permit": ("use until text", ""),
+    "permit": ("use for until text", ""),
     "refuse": ("reason text", "reason"),
     "certify": ("reason deleted_at statement_digest text", "reason deleted_at statement_digest"),
     "consent": ("until text", ""),

@@ -159,7 +159,7 @@ def test_conditions_say_what_values_they_take() -> None:
     assert taken.pop("transfer-basis") == "transfer-basis"
     assert {taken.pop(name) for name in ("consent-of", "received-from")} == {"state"}
     assert set(taken.values()) == {"none"}
-    assert len(taken) == 5
+    assert len(taken) == 6
 
 
 def test_an_entry_has_an_english_name_where_another_is_missing() -> None:

@@ -353,6 +353,8 @@ def restriction(code: str, values: list[str], recipient: Party | None, network: 
         if not values:
             return [finding("unevaluable", "originator", condition=code)]
         return [] if set(values) <= allowed else [finding("unknown-code", "originator", condition=code)]
+    if code == "answers" and not values:
+        return []
     if code not in FLAGS | {"excluded-states", "excluded-agencies", "delete-by"}:
         return [finding("unknown-code", "originator", member="/label/conditions")]
     nonsense = [finding("unevaluable", "originator", condition=code)]

@@ -293,7 +293,7 @@ def label(chance: random.Random) -> Label:
         "intelligence-only",
         "no-such-condition",
     )
-    said = ("authorised-by", "consent-of", "no-death-penalty-use", "received-from", "transfer-basis")
+    said = ("answers", "authorised-by", "consent-of", "no-death-penalty-use", "received-from", "transfer-basis")
     chosen = chance.choices(((), names[:5], names, said), (6, 3, 0.3, 3))[0]
     conditions = sorted(chance.sample(chosen, min(len(chosen), chance.randint(1, 2))))
     handling = {chance.choice(("h0", "h1", "h2"))} if chance.random() < 0.7 else set()
