@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from schemas.codes import code_list
 from schemas.encoding import Time
 from schemas.notice import Notice
 from schemas.notice.controlled_delivery import ControlledDelivery
@@ -25,6 +26,7 @@ GRAMS: Final = {"t": Fraction(1_000_000), "kg": Fraction(1000), "g": Fraction(1)
 """UCUM units of mass that amounts add up in; an amount in any other unit is not known."""
 _AUTHORITIES: Final = {"prosecutor": "prosecutor", "judicial": "court"}
 _SUBSTITUTION: Final = {"substitution": "complete", "partial-substitution": "partial"}
+_METHODS: Final[frozenset[str | None]] = frozenset(code_list("surveillance-methods").entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,6 @@ def content_of(notice: Notice) -> Content:
 
 def _controlled_delivery(notice: ControlledDelivery) -> Content:
     terms, route = notice.terms, notice.route
-    methods = {item.code for item in notice.surveillance}
-    replaced = {name for code, name in _SUBSTITUTION.items() if code in methods}
     authority = notice.approval.authority
     named = _AUTHORITIES.get(authority.agency or "")
     authorities = {*(terms.authorised_by if terms else ()), *((named,) if named else ())}
@@ -104,8 +104,8 @@ def _controlled_delivery(notice: ControlledDelivery) -> Content:
         "departure": route.departure,
         "destination": route.destination,
     }
-    at_home = {name for name, place in points.items() if place is not None and place.country == authority.country}
-    way = (notice.entry, notice.exit, *_way(route))
+    at_home = {name for name, place in points.items() if place is not None and _country(place) == authority.country}
+    way = (notice.entry, notice.exit, *_way(route), *(terms.handover if terms else ()))
     return Content(
         notice.kind,
         states=_states(way),
@@ -118,19 +118,30 @@ def _controlled_delivery(notice: ControlledDelivery) -> Content:
         authorities=frozenset(authorities) if authorities else None,
         decided_in=frozenset(at_home) if authority.country is not None else None,
         assistance=terms.assistance if terms else None,
-        oral=terms is not None and terms.oral_until is not None,
+        oral=terms.oral_until is not None if terms else None,
         oral_until=_end(terms.oral_until) if terms else None,
         last_resort=terms.last_resort if terms else None,
         constant_surveillance=terms.constant_surveillance if terms else None,
         final_interception=terms.final_interception if terms else None,
         foreign_officers=terms.foreign_officers if terms else None,
         dangerous_goods=frozenset(terms.dangerous_goods) if terms and terms.dangerous_goods is not None else None,
-        substitution="complete" if "complete" in replaced else "partial" if replaced else "none",
+        substitution=_substitution(notice),
         handover=terms is not None and bool(terms.handover),
         languages=frozenset(_languages(notice)),
         begins=_begin(notice.window.since),
         ends=_end(notice.window.until),
     )
+
+
+def _substitution(notice: ControlledDelivery) -> str | None:
+    """Return what is replaced; None where a method has no code that is known: its words may say that something is."""
+    methods = {item.code for item in notice.surveillance}
+    replaced = {name for code, name in _SUBSTITUTION.items() if code in methods}
+    if "complete" in replaced:
+        return "complete"
+    if not methods <= _METHODS:
+        return None
+    return "partial" if replaced else "none"
 
 
 def _way(route: Itinerary | None) -> tuple[Place, ...]:
