@@ -13,7 +13,7 @@ from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile
 from adapters.cli.law_world import AtTime, DeploymentOption, LawsFolder, World, read_law, world
 from adapters.cli.terminal import Column, terminal
-from adapters.cli.words import article, language, reason
+from adapters.cli.words import any_of, article, language, reason
 from adapters.gateway import drafting, labels
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.request import NoticeRequest
@@ -59,7 +59,7 @@ def decide(
     for party in asked:
         rows += _rows(facts, party, place, topic)
     _show(rows, facts, place)
-    if all(row["answer"] == "no" for row in rows):
+    if all(row["answer"] in ("no", "unknown") for row in rows):
         raise AnswerIsNoError
 
 
@@ -113,7 +113,7 @@ def _row(party: Party, topic: str, said: Answer) -> dict[str, Json]:
         **said.to_json(),
         "why": "" if why is None else f"{article(why)}: {reason(why['reason'])}" + (f" (+{more})" if more else ""),
         "owed": ", ".join(sorted({str(item.obligation) for item in verdict.obligations if item.obligation})),
-        "lawful": " | ".join(map(in_a_phrase, said.changes[:4])) + (" | …" if len(said.changes) > 4 else ""),
+        "lawful": any_of(list(map(in_a_phrase, said.changes)), complete=said.complete),
     }
 
 
@@ -166,8 +166,9 @@ def _show(rows: list[dict[str, Json]], facts: Facts, place: World) -> None:
     versions: dict[str, Json] = {"directory": place.rules.version, "boundary": place.rules.boundary, "evaluator": DESK}
     label = None if facts.label is None else facts.label.to_json()
     where.listing("answers", rows, columns, sender=facts.sender.id, label=label, **versions)
-    counts = {name: sum(row["answer"] == name for row in rows) for name in ("yes", "yes-if", "no")}
+    counts = {name: sum(row["answer"] == name for row in rows) for name in ("yes", "yes-if", "no", "unknown")}
+    unknown = f", {counts['unknown']} not known" if counts["unknown"] else ""
     where.say(
-        f"{counts['yes']} yes, {counts['yes-if']} yes if, {counts['no']} no, by directory version {place.rules.version} "
-        f"as of {place.rules.boundary}. Decided at this desk, contents included; nothing was sent."
+        f"{counts['yes']} yes, {counts['yes-if']} yes if, {counts['no']} no{unknown}, by directory version "
+        f"{place.rules.version} as of {place.rules.boundary}. Decided at this desk, contents included; nothing was sent."
     )

@@ -11,7 +11,7 @@ from adapters.cli import asking
 from adapters.cli.failures import AnswerIsNoError
 from adapters.cli.gateway_client import CaFile, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, terminal
-from adapters.cli.words import article, reason, when
+from adapters.cli.words import any_of, article, reason, when
 from schemas import strict_json
 from schemas.strict_json import Json
 
@@ -216,9 +216,9 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        rows = [{"who": "you", **_verdict(found["publish"], "", found["changes"])}]
+        rows = [{"who": "you", **_verdict(found["publish"], "", found)}]
         rows += [
-            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]), item["changes"])}
+            {"who": item["participant"], **_verdict(item["verdict"], str(item["detail"]), item)}
             for item in _objects(found["candidates"])
         ]
         columns = [
@@ -234,17 +234,19 @@ def _show_preview(found: dict[str, Json]) -> None:
         raise AnswerIsNoError
 
 
-def _verdict(verdict: Json, detail: str, changes: Json) -> dict[str, Json]:
+def _verdict(verdict: Json, detail: str, found: dict[str, Json]) -> dict[str, Json]:
     if not isinstance(verdict, dict):
         return {"answer": "no", "why": detail, "lawful": "", "owed": ""}
     owed = "; ".join(f"{item['obligation']} ({article(item)})" for item in _objects(verdict["obligations"]))
     if verdict["permitted"]:
         return {"answer": "yes-if" if owed else "yes", "why": "", "lawful": "", "owed": owed}
     why = [f"{article(item)}: {reason(item['reason'])}" for item in _objects(verdict["determining"])[:1]]
+    changes = found["changes"]
     sets = (
         [" + ".join(reason(one["says"]) for one in _objects(each)) for each in changes]
         if isinstance(changes, list)
         else []
     )
-    answer = "yes-if" if sets else "no"
-    return {"answer": answer, "why": why[0] if why else detail, "lawful": " | ".join(sets[:4]), "owed": ""}
+    answer = "yes-if" if sets else "no" if found["complete"] else "unknown"
+    lawful = any_of(sets, complete=found["complete"] is True)
+    return {"answer": answer, "why": why[0] if why else detail, "lawful": lawful, "owed": ""}

@@ -56,7 +56,7 @@ from schemas import ids
 from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern
-from schemas.rules.answer import Changes
+from schemas.rules.answer import Answer
 from schemas.statement import RevocationBody
 
 __all__ = ["Gateway", "GatewayOptions", "Stats", "examine"]
@@ -318,14 +318,15 @@ class Gateway:
 
         publish = choice.publish
 
-        def explain() -> tuple[Choice, tuple[Changes, ...]]:
-            return chooser.explained(draft, choice, states=states), chooser.changes(draft, party, None)
+        def explain() -> tuple[Choice, Answer]:
+            return chooser.explained(draft, choice, states=states), chooser.answer(draft, party, None)
 
-        explained, changes = await asyncio.to_thread(explain)
+        explained, said = await asyncio.to_thread(explain)
         return Preview(
             label=draft.label,
             publish=publish,
-            changes=changes,
+            changes=said.changes,
+            complete=said.complete,
             candidates=explained.considered,
             would_send=choice.trouble is None,
             problem=choice.trouble,

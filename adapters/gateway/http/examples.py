@@ -228,6 +228,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "label": _LABEL,
         "publish": _VERDICT,
         "changes": [],
+        "complete": True,
         "candidates": [
             {
                 "participant": "uz/police",
@@ -237,6 +238,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "detail": "",
                 "verdict": _VERDICT,
                 "changes": [],
+                "complete": True,
             },
             {
                 "participant": "tj/customs",
@@ -254,6 +256,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         }
                     ]
                 ],
+                "complete": True,
             },
         ],
         "would_send": True,
