@@ -6,16 +6,17 @@ decision against a fresh one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
+from broker.accounts import Said, account
 from schemas.encoding import Time
 from schemas.ids import ParticipantId, Topic
 from schemas.label import Label
 from schemas.rules.compile import Rules
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts, Party
-from schemas.rules.verdict import Determination
+from schemas.rules.verdict import Determination, Verdict
 from schemas.statement import Statement
 
 EVALUATOR: Final = "broker"
@@ -25,19 +26,10 @@ REMEMBERED: Final = 4096
 _Key = tuple[str, Topic | None, Label | None, ParticipantId, Time | None, Time | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the rules say of one recipient: the first denial or None, what is owed, and what they leave to the gateways."""
-
-    denial: Determination | None
-    owed: frozenset[Determination]
-    unseen: frozenset[Determination]
-
-
 class About:
     """What the rules say of one kind of notice of one sender: to itself, and to each recipient that was asked for."""
 
-    __slots__ = ("_parties", "_publish", "_rules", "_told", "sender")
+    __slots__ = ("_account", "_parties", "_publish", "_rules", "_told", "publish", "sender")
 
     def __init__(
         self, statement: Statement, sender: Party, rules: Rules, parties: Mapping[ParticipantId, Party]
@@ -49,16 +41,28 @@ class About:
         )
         self._rules = rules
         self._parties = parties
-        self._told: dict[ParticipantId, Told] = {}
-        self.sender = self._ask(self._publish).denial
+        self._told: dict[ParticipantId, Verdict] = {}
+        self._account: tuple[tuple[ParticipantId, ...], bytes] | None = None
+        self.publish = self._ask(self._publish)
+        """The verdict on the sender's publishing it."""
+        self.sender = self.publish.first_denial()
         """The first denial of the sender's publishing it, or None."""
 
     def recipient(self, who: ParticipantId) -> Determination | None:
         """Return the first denial of a recipient's receiving it, or None."""
-        return self.told(who).denial
+        return self.told(who).first_denial()
 
-    def told(self, who: ParticipantId) -> Told:
-        """Return all that the rules say of a recipient."""
+    def account(self, recipients: tuple[ParticipantId, ...]) -> bytes:
+        """Return the verdicts on the sender and on each recipient, as they are kept for auditors."""
+        known = self._account
+        if known is None or known[0] != recipients:
+            said: list[Said] = [("publish", self._publish.sender.id, self.publish)]
+            said += [("receive", who, self.told(who)) for who in recipients]
+            known = self._account = (recipients, account(said))
+        return known[1]
+
+    def told(self, who: ParticipantId) -> Verdict:
+        """Return the verdict on a recipient's receiving it."""
         try:
             return self._told[who]
         except KeyError:
@@ -66,9 +70,8 @@ class About:
             told = self._told[who] = self._ask(facts)
             return told
 
-    def _ask(self, facts: Facts) -> Told:
-        verdict = decide(facts, self._rules, evaluator=EVALUATOR)
-        return Told(verdict.first_denial(), frozenset(verdict.obligations), frozenset(verdict.unseen))
+    def _ask(self, facts: Facts) -> Verdict:
+        return decide(facts, self._rules, evaluator=EVALUATOR)
 
 
 class Decisions:

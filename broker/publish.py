@@ -5,12 +5,12 @@ own rules → recipients → access. What the function reads of the ledger comes
 ledger thread makes durable. A seeded simulation can run it.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
 
+from broker.accounts import Said, account
 from broker.acts import ActsLedger, check_act
 from broker.decisions import EVALUATOR
 from broker.trust import Trust
@@ -110,14 +110,15 @@ Outcome = Accepted | Repeated | Refused
 
 
 class DeniedError(Error):
-    """The rules deny the sender or some recipients."""
+    """The rules deny the sender or some recipients; `verdicts` are all that were asked for, as they are kept."""
 
     problem = "denied"
 
-    def __init__(self, denied: tuple[Denied, ...]) -> None:
+    def __init__(self, denied: tuple[Denied, ...], verdicts: bytes) -> None:
         code = "no-profile" if all(item.why.condition == "no-profile" for item in denied) else "denied"
         super().__init__(f"{len(denied)} of those concerned may not take part in this notice.", problem=code)
         self.denied = denied
+        self.verdicts = verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +181,10 @@ def decide_on(examined: Examined, origin: Origin, trust: Trust, ledger: Publishe
     except Error as error:
         return Refused(error)
     try:
-        recipients = _check(verified, trust, ledger, moment)
+        recipients, verdicts = _check(verified, trust, ledger, moment)
     except Error as error:
         return _refuse(verified, error, origin, trust, now_ms)
-    return _accept(verified, recipients, trust, now_ms)
+    return _accept(verified, recipients, verdicts, trust, now_ms)
 
 
 def _still_verified(examined: Examined, envelope: Envelope, trust: Trust, moment: Moment) -> VerifiedEnvelope:
@@ -220,8 +221,10 @@ def receipt_of(origin: Origin, index: LedgerIndex, record: Record, own: ReceiptD
     )
 
 
-def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: Moment) -> tuple[ParticipantId, ...]:
-    """Take steps 6 and 7 and return the recipients' ids. Raises `Error`."""
+def _check(
+    verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: Moment
+) -> tuple[tuple[ParticipantId, ...], bytes]:
+    """Take steps 6 and 7 and return the recipients' ids and the verdicts as they are kept. Raises `Error`."""
     statement = verified.statement
     if ledger.by_notice(statement.notice_id) is not None:
         raise Error("Another statement has this notice id.", problem="conflict", pointer="/notice_id")
@@ -234,8 +237,7 @@ def _check(verified: VerifiedEnvelope, trust: Trust, ledger: Published, moment: 
     _check_gossip(statement, ledger)
     recipients = recipients_of(verified, trust, moment)
     check_act(statement, recipients, trust, ledger, moment)
-    _check_access(statement, recipients, trust, moment)
-    return recipients
+    return recipients, _check_access(statement, recipients, trust, moment)
 
 
 def _check_expiry(statement: Statement, moment: Moment) -> None:
@@ -281,9 +283,11 @@ def recipients_of(verified: VerifiedEnvelope, trust: Trust, moment: Moment) -> t
     return tuple(recipients)
 
 
-def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, moment: Moment) -> None:
-    """Ask the rules whether the sender may publish this, and whether each recipient may receive it."""
-    denied = []
+def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], trust: Trust, moment: Moment) -> bytes:
+    """Ask the rules whether the sender may publish this, and each recipient receive it; return the verdicts."""
+    denied: list[Denied] = []
+    said: list[Said] = []
+    verdicts = None
     sender = trust.parties[statement.sender]
     body = statement.body
     if isinstance(body, SubscriptionBody):
@@ -292,16 +296,14 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
             speaker = _speaking(sender, body.participant, trust, moment)
             for pattern in body.patterns:
                 facts = Facts("subscribe", statement.act, Topic(pattern), None, speaker, subject)
-                denied += _denials(facts, body.participant, trust)
+                denied += _denials(facts, body.participant, trust, said)
     elif isinstance(body, RevocationBody):
         speaker = _speaking(sender, body.participant, trust, moment)
-        denied += _denials(
-            Facts("administer", statement.act, None, None, speaker, trust.parties[body.participant]), sender.id, trust
-        )
+        facts = Facts("administer", statement.act, None, None, speaker, trust.parties[body.participant])
+        denied += _denials(facts, sender.id, trust, said)
     elif isinstance(body, DelegationBody):
-        denied += _denials(
-            Facts("administer", statement.act, None, None, sender, trust.parties[body.to]), sender.id, trust
-        )
+        facts = Facts("administer", statement.act, None, None, sender, trust.parties[body.to])
+        denied += _denials(facts, sender.id, trust, said)
     else:
         told = trust.decisions.about(statement, sender)
         if told.sender is not None:
@@ -310,12 +312,14 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
             denial = told.recipient(who)
             if denial is not None:
                 denied.append(Denied(who, denial))
+        verdicts = told.account(recipients)
     # What must never be blocked is held at delivery instead; only a sender that may not speak at all is refused.
     if statement.form.unblockable:
         denied = [item for item in denied if item.participant == sender.id and item.why.condition == "suspended"]
     if denied:
         unique = {item.participant: item for item in reversed(denied)}
-        raise DeniedError(tuple(unique[who] for who in sorted(unique)))
+        raise DeniedError(tuple(unique[who] for who in sorted(unique)), verdicts or account(said))
+    return verdicts or account(said)
 
 
 def _speaking(sender: Party, about: ParticipantId, trust: Trust, moment: Moment) -> Party:
@@ -326,12 +330,16 @@ def _speaking(sender: Party, about: ParticipantId, trust: Trust, moment: Moment)
     return trust.parties[point]
 
 
-def _denials(facts: Facts, about: ParticipantId, trust: Trust) -> list[Denied]:
-    denial = decide(facts, trust.rules, evaluator=EVALUATOR).first_denial()
+def _denials(facts: Facts, about: ParticipantId, trust: Trust, said: list[Said]) -> list[Denied]:
+    verdict = decide(facts, trust.rules, evaluator=EVALUATOR)
+    said.append((facts.action, about, verdict))
+    denial = verdict.first_denial()
     return [] if denial is None else [Denied(about, denial)]
 
 
-def _accept(verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], trust: Trust, now_ms: int) -> Accepted:
+def _accept(
+    verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], verdicts: bytes, trust: Trust, now_ms: int
+) -> Accepted:
     envelope, statement = verified.envelope, verified.statement
     own = ReceiptDigests(verified.statement_digest, digests.sha256(envelope.proof_bytes))
     leaf_type = LeafType.OPEN if statement.form.open else LeafType.SEALED
@@ -345,12 +353,12 @@ def _accept(verified: VerifiedEnvelope, recipients: tuple[ParticipantId, ...], t
         directory=trust.directory.version,
         boundary=trust.boundary,
     )
-    decision = _decision(verified, "accepted", trust, now_ms, recipients=recipients)
+    decision = _decision(verified, "accepted", trust, now_ms, recipients=recipients, verdicts=verdicts)
     return Accepted(statement, record, body, decision, own)
 
 
 def _refuse(verified: VerifiedEnvelope, error: Error, origin: Origin, trust: Trust, now_ms: int) -> Refused:
-    denied = error.denied if isinstance(error, DeniedError) else ()
+    denied, verdicts = (error.denied, error.verdicts) if isinstance(error, DeniedError) else ((), b"[]")
     refusal = Refusal(
         origin=origin,
         statement=b64encode(verified.statement_digest),
@@ -358,7 +366,8 @@ def _refuse(verified: VerifiedEnvelope, error: Error, origin: Origin, trust: Tru
         denied=tuple(Denial(item.participant, item.why.condition) for item in denied),
         at=from_seconds(now_ms // 1000),
     )
-    return Refused(error, denied, refusal, _decision(verified, error.code, trust, now_ms, denied=denied))
+    decision = _decision(verified, error.code, trust, now_ms, denied=denied, verdicts=verdicts)
+    return Refused(error, denied, refusal, decision)
 
 
 def _named(why: Determination) -> dict[str, str | None]:
@@ -372,34 +381,23 @@ def _named(why: Determination) -> dict[str, str | None]:
     }
 
 
-def _each(determinations: Collection[Determination]) -> list[dict[str, str | None]]:
-    named = [{**_named(item), "obligation": item.obligation} for item in determinations]
-    return sorted(named, key=lambda item: (item["state"] or "", item["condition"] or ""))
-
-
 def _decision(
     verified: VerifiedEnvelope,
     outcome: str,
     trust: Trust,
     now_ms: int,
     *,
+    verdicts: bytes,
     recipients: tuple[ParticipantId, ...] = (),
     denied: tuple[Denied, ...] = (),
 ) -> bytes:
     """Return a decision as it is kept for auditors: ids, conditions and versions, never content.
 
-    `owed` are the obligations of an accepted notice, `unseen` the conditions over its content that the broker left to the
-    gateways, each once for all recipients.
+    `denied` are those whom the refusal names, each with its first condition; `verdicts` are the rules' whole answers (see
+    `accounts`), none where it was refused before they were asked. Of an act that nothing may block they say what was
+    answered, not what was done.
     """
     statement = verified.statement
-    owed: set[Determination] = set()
-    unseen: set[Determination] = set()
-    if recipients and not statement.form.unblockable:
-        about = trust.decisions.about(statement, trust.parties[statement.sender])
-        for who in recipients:
-            told = about.told(who)
-            owed |= told.owed
-            unseen |= told.unseen
     return orjson.dumps(
         {
             "typ": "decision",
@@ -414,7 +412,6 @@ def _decision(
             "directory": trust.directory.version,
             "boundary": trust.boundary,
             "evaluator": EVALUATOR,
-            "owed": _each(owed),
-            "unseen": _each(unseen),
+            "verdicts": orjson.Fragment(verdicts),
         }
     )

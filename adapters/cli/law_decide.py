@@ -57,7 +57,7 @@ def decide(
     for party in asked:
         rows += _rows(facts, party, place, topic)
     _show(rows, facts, place)
-    if all(row["answer"] == "no" for row in rows):
+    if all(row["answer"] in ("no", "unknown") for row in rows):
         raise AnswerIsNoError
 
 
@@ -86,7 +86,11 @@ def _answer(facts: Facts, place: World) -> Answer:
     """Return what keeps it from being published at all, else what is said of the recipient."""
     publish = answer(replace(facts, action="publish", recipient=None), place.rules, evaluator=DESK)
     received = answer(facts, place.rules, evaluator=DESK)
-    return received if publish.verdict.permitted or not received.verdict.permitted else publish
+    # What makes it lawful to send it to somebody also meets what the sender's law asks of publishing it, but where no
+    # change lets the sender publish it, none that is found for a recipient helps.
+    if not publish.verdict.permitted and (received.verdict.permitted or not publish.changes):
+        return publish
+    return received
 
 
 def _topics(topic: str) -> list[Topic]:
@@ -102,7 +106,7 @@ def _topics(topic: str) -> list[Topic]:
 
 def _row(party: Party, topic: str, said: Answer) -> dict[str, Json]:
     found = said.to_json()
-    row = verdicts.told(found["verdict"], found["changes"])
+    row = verdicts.told(found["verdict"], found["changes"], complete=said.complete)
     owed: list[Json] = list(verdicts.codes_owed(said.verdict.to_json()))
     return {
         "participant": party.id,
@@ -127,9 +131,11 @@ def _show(rows: list[dict[str, Json]], facts: Facts, place: World) -> None:
     if where.as_json:
         where.json({"answers": list(rows), "sender": facts.sender.id, "label": label, **versions})
         return
-    where.listing("answers", [{**row, **verdicts.told(row["verdict"], row["changes"])} for row in rows], columns)
-    counts = {name: sum(row["answer"] == name for row in rows) for name in ("yes", "yes-if", "no")}
+    shown = [{**row, **verdicts.told(row["verdict"], row["changes"], complete=row["complete"] is True)} for row in rows]
+    where.listing("answers", shown, columns)
+    counts = {name: sum(row["answer"] == name for row in rows) for name in ("yes", "yes-if", "no", "unknown")}
+    unknown = f", {counts['unknown']} not known" if counts["unknown"] else ""
     where.say(
-        f"{counts['yes']} yes, {counts['yes-if']} yes if, {counts['no']} no, by directory version {place.rules.version} "
-        f"as of {place.rules.boundary}. Decided at this desk, contents included; nothing was sent."
+        f"{counts['yes']} yes, {counts['yes-if']} yes if, {counts['no']} no{unknown}, by directory version "
+        f"{place.rules.version} as of {place.rules.boundary}. Decided at this desk, contents included; nothing was sent."
     )

@@ -82,13 +82,20 @@ def summary(report: Report, digest: str) -> dict[str, object]:
         "notices": report.notices,
         "in_full": report.in_full,
         "states": report.states,
-        "refused": len(report.refused),
-        "allowed": len(report.allowed),
-        "withheld": len(report.withheld),
-        "released": len(report.released),
+        "refused": _count(report, report.refused, report.addressed),
+        "allowed": _count(report, report.allowed, report.addressed),
+        "withheld": _count(report, report.withheld, report.tracked),
+        "released": _count(report, report.released, report.tracked),
         "pairs_in_conflict": len(report.conflicts()),
         "sha256": digest,
     }
+
+
+def _count(report: Report, found: Sequence[Outcome], known: int) -> object:
+    """Return how many notices were found; the log does not say who got a notice, and of nobody known is not none."""
+    if not known and report.notices:
+        return "not known (no recipients in what was read)"
+    return len(found) if known == report.notices else f"{len(found)} (recipients known of {known} of {report.notices})"
 
 
 SHOWN: Final = (

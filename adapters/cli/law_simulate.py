@@ -195,7 +195,7 @@ def _one(row: dict[str, Any], sender: Party, place: World) -> Past:
         expires_at=_time(row["expires_at"]),
         recipients=None if people is None else _parties(people, place),
         named=frozenset(ParticipantId(name) for name in row.get("named", ())),
-        waiting=_parties(row.get("waiting", ()), place),
+        waiting=None if row.get("waiting") is None else _parties(row["waiting"], place),
         content=_content(label.kind, row.get("notice")),
     )
 

@@ -242,12 +242,15 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        rows = [{"who": "you", "text": "", **verdicts.told(found["publish"], found["changes"])}]
+        publish = verdicts.told(found["publish"], found["changes"], complete=found["complete"] is True)
+        rows = [{"who": "you", "text": "", **publish}]
         rows += [
             {
                 "who": item["participant"],
                 "text": item["text"],
-                **verdicts.told(item["verdict"], item["changes"], detail=str(item["detail"])),
+                **verdicts.told(
+                    item["verdict"], item["changes"], detail=str(item["detail"]), complete=item["complete"] is True
+                ),
             }
             for item in verdicts.objects(found["candidates"])
         ]

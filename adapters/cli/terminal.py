@@ -30,6 +30,7 @@ STYLES: Final = {
     "sealed": "cyan",
     "held": "yellow",
     "yes-if": "yellow",
+    "unknown": "yellow",
     "warning": "yellow",
     "recalled": "yellow",
     "expired": "yellow",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from adapters.cli.terminal import Column
-from adapters.cli.words import article, language, reason
+from adapters.cli.words import any_of, article, language, reason
 from schemas import ids
 from schemas.codes import code_list
 from schemas.rules.answer import in_words
@@ -15,8 +15,6 @@ from schemas.rules.changes import Change
 from schemas.rules.condition_types import CHANGES
 from schemas.strict_json import Json
 
-MOST_WAYS: Final = 4
-"""Sets of changes that a row of a table names; `--json` has all of them."""
 COLUMNS: Final = (
     Column("Answer", "answer", whole=True),
     Column("Why not", "why"),
@@ -36,18 +34,19 @@ _LISTS: Final = {
 }
 
 
-def told(verdict: Json, changes: Json = None, *, detail: str = "") -> dict[str, Json]:
+def told(verdict: Json, changes: Json = None, *, detail: str = "", complete: bool = True) -> dict[str, Json]:
     """Return a table's row: `answer`, `why`, `lawful`, `owed`, `unseen`, in the reader's language.
 
-    `verdict` is None where the rules were not asked. `detail` says what else stands in the way, such as a key that lacks.
+    `verdict` is None where the rules were not asked. `detail` says what else stands in the way, such as a key that lacks;
+    `complete` that `changes` are all that would make it lawful: where the search was cut, a no is not known.
     """
     if not isinstance(verdict, Mapping):
         return {"answer": "no", "why": detail, "lawful": "", "owed": "", "unseen": ""}
     permitted, owed, ways = bool(verdict["permitted"]), codes_owed(verdict), objects_each(changes)
     return {
-        "answer": _answer(detail, owed) if permitted else "yes-if" if ways else "no",
+        "answer": _answer(detail, owed) if permitted else "yes-if" if ways else "no" if complete else "unknown",
         "why": detail if permitted else denials(verdict),
-        "lawful": lawful(ways),
+        "lawful": any_of(phrases(ways), complete=complete or permitted),
         "owed": "; ".join(map(obligation, owed)),
         "unseen": ", ".join(unseen(verdict)),
     }
@@ -87,12 +86,6 @@ def obligation(code: str) -> str:
     """Return what an obligation asks for, in one short sentence."""
     entry = code_list("obligations").entries.get(ids.Code(code))
     return code if entry is None else entry.name(language())
-
-
-def lawful(ways: Iterable[Iterable[Mapping[str, Any]]], most: int = MOST_WAYS) -> str:
-    """Return sets of changes in words, any of which would make it lawful; at most so many, and that there are more."""
-    said = phrases(ways)
-    return " | ".join(said[:most]) + (" | …" if len(said) > most else "")
 
 
 def phrases(ways: Iterable[Iterable[Mapping[str, Any]]]) -> list[str]:

@@ -1,7 +1,7 @@
 """How people read times, reasons and notices: in their language, on one line."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +10,8 @@ from schemas.notice import parse_notice, summary
 from schemas.strict_json import Json
 
 LANGUAGES: Final = ("en", "fr", "de", "it", "ru", "es")
+SHOWN: Final = 4
+"""Ways to make it lawful that a table has room for."""
 
 
 def language() -> str:
@@ -28,6 +30,14 @@ def reason(said: Json) -> str:
 def article(item: Mapping[str, Json]) -> str:
     """Return where a condition stands: instrument and article."""
     return ", ".join(str(item[name]) for name in ("instrument", "article") if item.get(name))
+
+
+def any_of(ways: Sequence[str], *, complete: bool) -> str:
+    """Return the first few of what would make a no a yes; where the search had to end before, say that there may be more."""
+    some = " | ".join(ways[:SHOWN]) + (" | …" if len(ways) > SHOWN else "")
+    if complete:
+        return some
+    return f"{some} (there may be others)" if some else "not searched to the end"
 
 
 def when(time: Json) -> str:

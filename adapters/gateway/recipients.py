@@ -23,7 +23,7 @@ from schemas.ids import ParticipantId, Role, Topic, is_state, role_of
 from schemas.label import Label
 from schemas.notice import parse_notice
 from schemas.problems import PROBLEMS
-from schemas.rules.answer import Changes, answer
+from schemas.rules.answer import Answer, answer
 from schemas.rules.content import Content, content_of
 from schemas.rules.decide import CARRIES, decide
 from schemas.rules.facts import Action, Facts, Party
@@ -121,14 +121,15 @@ class Chooser:
             left_out=sanitising.left_out(draft),
         )
 
-    def changes(self, draft: Draft, party: Party, recipient: Party | None) -> tuple[Changes, ...]:
-        """Return the smallest changes under which the law would permit a draft to be published, or to be received."""
-        return answer(self._facts(draft, party, recipient), self.network.rules, evaluator=SENDER).changes
+    def answer(self, draft: Draft, party: Party, recipient: Party | None) -> Answer:
+        """Return whether a draft may be published, or be received, and the smallest changes under which it might."""
+        return answer(self._facts(draft, party, recipient), self.network.rules, evaluator=SENDER)
 
     def _explain(self, draft: Draft, party: Party, item: Considered) -> Considered:
         if item.verdict is None or item.verdict.permitted:
             return item
-        return replace(item, changes=self.changes(draft, party, self.network.parties[item.participant]))
+        said = self.answer(draft, party, self.network.parties[item.participant])
+        return replace(item, changes=said.changes, complete=said.complete)
 
     def _choose(self, draft: Draft, holders: tuple[ParticipantId, ...], excluded: tuple[LeftOut, ...]) -> Choice:
         whole = self._choose_whole(draft, holders, excluded)

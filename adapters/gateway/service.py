@@ -58,7 +58,7 @@ from schemas import ids
 from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern
-from schemas.rules.answer import Changes
+from schemas.rules.answer import Answer
 from schemas.statement import RevocationBody
 
 __all__ = ["Gateway", "GatewayOptions", "Stats", "examine"]
@@ -322,15 +322,16 @@ class Gateway:
 
         publish = choice.publish
 
-        def explain() -> tuple[Choice, tuple[Changes, ...], SanitisedPreview | None]:
+        def explain() -> tuple[Choice, Answer, SanitisedPreview | None]:
             explained = chooser.explained(draft, choice, states=states)
-            return explained, chooser.changes(draft, party, None), chooser.sanitised(draft)
+            return explained, chooser.answer(draft, party, None), chooser.sanitised(draft)
 
-        explained, changes, sanitised = await asyncio.to_thread(explain)
+        explained, said, sanitised = await asyncio.to_thread(explain)
         return Preview(
             label=draft.label,
             publish=publish,
-            changes=changes,
+            changes=said.changes,
+            complete=said.complete,
             candidates=explained.considered,
             would_send=choice.trouble is None,
             problem=choice.trouble,

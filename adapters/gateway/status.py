@@ -310,8 +310,8 @@ class NoticeStatus:
 class Considered:
     """One candidate in a preview: whether it would get the notice, under which verdict, and what is owed.
 
-    `changes` are the smallest sets of changes under which the law would permit it, where it does not. `sanitised` says that it
-    gets the text without its nominal part.
+    `changes` are the smallest sets of changes under which the law would permit it, where it does not; `complete` says
+    that these are all of them. `sanitised` says that it gets the text without its nominal part.
     """
 
     participant: ParticipantId
@@ -320,6 +320,7 @@ class Considered:
     detail: str
     verdict: Verdict | None
     changes: tuple[Changes, ...] = ()
+    complete: bool = True
     sanitised: bool = False
 
     @property
@@ -329,10 +330,10 @@ class Considered:
 
     @property
     def answer(self) -> str:
-        """Return `yes`, `yes-if` or `no`."""
+        """Return `yes`, `yes-if`, `no`, or `unknown` where the search for changes ended before it found any."""
         if self.permitted and self.verdict is not None:
             return "yes-if" if self.verdict.obligations else "yes"
-        return "yes" if self.permitted else "yes-if" if self.changes else "no"
+        return "yes" if self.permitted else "yes-if" if self.changes else "no" if self.complete else "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,13 +356,15 @@ class SanitisedPreview:
 class Preview:
     """What would happen to a notice that is sent now; nothing was sent.
 
-    `publish` is the verdict on the sender, `changes` what would permit it where it is denied. `directory`, `boundary` and `checked_at` (of the newest checkpoint) say on what
-    knowledge it rests; `problem` what would give it back to its drafter.
+    `publish` is the verdict on the sender, `changes` what would permit it where it is denied, `complete` whether that is
+    all. `directory`, `boundary` and `checked_at` (of the newest checkpoint) say on what knowledge it rests; `problem`
+    what would give it back to its drafter.
     """
 
     label: Label
     publish: Verdict
     changes: tuple[Changes, ...]
+    complete: bool
     candidates: tuple[Considered, ...]
     would_send: bool
     problem: Trouble | None

@@ -52,7 +52,7 @@ _ANSWERS: Final = openapi.exactly(
                     "participant": openapi.PARTICIPANT,
                     "topic": {"type": "string"},
                     "action": {"enum": ["publish", "receive"]},
-                    "answer": {"enum": ["yes", "yes-if", "no"]},
+                    "answer": {"enum": ["yes", "yes-if", "no", "unknown"]},
                     "verdict": _VERDICT,
                     "changes": openapi.listing(openapi.listing(_CHANGE)),
                     "complete": {"type": "boolean"},

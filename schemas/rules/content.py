@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
+from schemas.codes import code_list
 from schemas.encoding import Time
 from schemas.notice import Notice
 from schemas.notice.controlled_delivery import ControlledDelivery
@@ -31,6 +32,7 @@ GRAMS: Final = {"t": Fraction(1_000_000), "kg": Fraction(1000), "g": Fraction(1)
 """UCUM units of mass that amounts add up in; an amount in any other unit is not known."""
 _AUTHORITIES: Final = {"prosecutor": "prosecutor", "judicial": "court"}
 _SUBSTITUTION: Final = {"substitution": "complete", "partial-substitution": "partial"}
+_METHODS: Final[frozenset[str | None]] = frozenset(code_list("surveillance-methods").entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,6 @@ def _practice(notice: Practice) -> Content:
 
 def _controlled_delivery(notice: ControlledDelivery) -> Content:
     terms, route = notice.terms or Terms(), notice.route
-    methods = {item.code for item in notice.surveillance}
-    replaced = {name for code, name in _SUBSTITUTION.items() if code in methods}
     authority = notice.approval.authority
     named = _AUTHORITIES.get(authority.agency or "")
     authorities = {*terms.authorised_by, *((named,) if named else ())}
@@ -171,8 +171,9 @@ def _controlled_delivery(notice: ControlledDelivery) -> Content:
         "departure": route.departure,
         "destination": route.destination,
     }
-    at_home = {name for name, place in points.items() if place is not None and place.country == authority.country}
-    way = [("/entry", notice.entry), ("/exit", notice.exit), *_way(route)]
+    at_home = {name for name, place in points.items() if place is not None and _country(place) == authority.country}
+    handover = [(f"/terms/handover/{number}", place) for number, place in enumerate(terms.handover or ())]
+    way = [("/entry", notice.entry), ("/exit", notice.exit), *_way(route), *handover]
     spoken = {language.partition("-")[0] for language in terms.languages}
     content = Content(
         notice.kind,
@@ -186,14 +187,14 @@ def _controlled_delivery(notice: ControlledDelivery) -> Content:
         authorities=frozenset(authorities) or None,
         decided_in=frozenset(at_home) if authority.country is not None else None,
         assistance=terms.assistance,
-        oral=terms.oral_until is not None,
+        oral=None if notice.terms is None else terms.oral_until is not None,
         oral_until=_end(terms.oral_until),
         last_resort=terms.last_resort,
         constant_surveillance=terms.constant_surveillance,
         final_interception=terms.final_interception,
         foreign_officers=terms.foreign_officers,
         dangerous_goods=None if terms.dangerous_goods is None else frozenset(terms.dangerous_goods),
-        substitution="complete" if "complete" in replaced else "partial" if replaced else "none",
+        substitution=_substitution(notice),
         handover=bool(terms.handover),
         languages=frozenset(spoken) or _languages((notice.offence, notice.reasons, notice.facts, notice.investigation)),
         begins=_begin(notice.window.since),
@@ -217,11 +218,13 @@ _TERMS: Final = {
     "authorities": "/terms/authorised_by",
     "decided_in": "/approval/authority/country",
     "assistance": "/terms/assistance",
+    "oral": "/terms",
     "last_resort": "/terms/last_resort",
     "constant_surveillance": "/terms/constant_surveillance",
     "final_interception": "/terms/final_interception",
     "foreign_officers": "/terms/foreign_officers",
     "dangerous_goods": "/terms/dangerous_goods",
+    "substitution": "/surveillance",
 }
 """By a fact of a controlled delivery: the member that would tell it."""
 
@@ -259,6 +262,17 @@ def _undated(period: Period | None, pointer: str) -> Missing:
         return (("duration", pointer),)
     lacking = "since" if period.since is None else "until" if period.until is None else None
     return () if lacking is None else (("duration", f"{pointer}/{lacking}"),)
+
+
+def _substitution(notice: ControlledDelivery) -> str | None:
+    """Return what is replaced; None where a method has no code that is known: its words may say that something is."""
+    methods = {item.code for item in notice.surveillance}
+    replaced = {name for code, name in _SUBSTITUTION.items() if code in methods}
+    if "complete" in replaced:
+        return "complete"
+    if not methods <= _METHODS:
+        return None
+    return "partial" if replaced else "none"
 
 
 def _way(route: Itinerary | None) -> list[tuple[str, Place]]:

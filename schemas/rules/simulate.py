@@ -30,7 +30,8 @@ class Past:
     """A notice as it once was published, as far as whoever simulates may know it.
 
     `recipients` are who got it, `named` those of them without whom it would not have been sent, None where that is not
-    known; `waiting` those who have not fetched it yet, `content` what it says, None where it was not opened.
+    known; `waiting` those who have not fetched it yet, None where that is not known; `content` what it says, None where
+    it was not opened.
     """
 
     index: int
@@ -43,7 +44,7 @@ class Past:
     expires_at: Time | None
     recipients: tuple[Party, ...] | None = None
     named: frozenset[ParticipantId] = frozenset()
-    waiting: tuple[Party, ...] = ()
+    waiting: tuple[Party, ...] | None = None
     content: Content | None = None
 
 
@@ -86,13 +87,19 @@ class Pair:
 
 @dataclass(slots=True)
 class Report:
-    """What a change would have done. Counts are of notices; `pairs` are by sender's and recipient's State."""
+    """What a change would have done. Counts are of notices; `pairs` are by sender's and recipient's State.
+
+    `addressed` are the notices whose recipients are known, `tracked` those of which it is known who has not fetched them:
+    only of these it can be said that they would have been refused or allowed, or withheld or released.
+    """
 
     old: tuple[int, Time | None]
     new: tuple[int, Time | None]
     changed: tuple[Role, ...]
     notices: int = 0
     in_full: int = 0
+    addressed: int = 0
+    tracked: int = 0
     states: int = 0
     decisions: int = 0
     pairs: dict[tuple[Role, Role], Pair] = field(default_factory=dict)
@@ -125,6 +132,8 @@ class Report:
             "changed": list(self.changed),
             "notices": self.notices,
             "in_full": self.in_full,
+            "addressed": self.addressed,
+            "tracked": self.tracked,
             "states": self.states,
             "decisions": self.decisions,
             "gains": [{"state": state, "notices": count} for state, count in self.gains().items()],
@@ -140,12 +149,16 @@ class Report:
                 for why, count in sorted(self.conditions.items(), key=lambda item: (-item[1], item[0].condition))
             ],
             **{
-                name: {"notices": len(found), "listed": [one.to_json() for one in found[:MOST_LISTED]]}
-                for name, found in (
-                    ("refused", self.refused),
-                    ("allowed", self.allowed),
-                    ("withheld", self.withheld),
-                    ("released", self.released),
+                name: {
+                    # Of no notice known is not none of them.
+                    "notices": len(found) if known or not self.notices else None,
+                    "listed": [one.to_json() for one in found[:MOST_LISTED]],
+                }
+                for name, found, known in (
+                    ("refused", self.refused, self.addressed),
+                    ("allowed", self.allowed, self.addressed),
+                    ("withheld", self.withheld, self.tracked),
+                    ("released", self.released, self.tracked),
                 )
             },
         }
@@ -192,6 +205,8 @@ def simulate(
     for number, one in enumerate(past, 1):
         report.notices += 1
         report.in_full += one.content is not None
+        report.addressed += one.recipients is not None
+        report.tracked += one.waiting is not None
         judge.notice(one, states, concerned)
         if progress is not None and (number % 100 == 0 or number == len(past)):
             progress(number)
@@ -227,7 +242,7 @@ class _Judge:
                 self._pair(past, role, self._whole(past, party, publish))
         if past.recipients is not None:
             self._sent(past, past.recipients, publish)
-        for party in past.waiting:
+        for party in past.waiting or ():
             before, after = self._both(past, party)
             if before is None and after is not None:
                 self.report.withheld.append(Outcome(past, (party.id,), after))

@@ -259,16 +259,22 @@ Changes = Annotated[
 ]
 
 
+Complete = Annotated[
+    bool, Field(description="Whether these are all such sets; else the search ended before, and there may be more.")
+]
+
+
 class ConsideredDocument(Document):
     """One candidate: whether it would get the notice, why, and what would make it lawful."""
 
     participant: str
     via: Via
     permitted: bool
-    answer: Literal["yes", "yes-if", "no"]
+    answer: Literal["yes", "yes-if", "no", "unknown"]
     detail: str
     verdict: VerdictDocument | None
     changes: Changes
+    complete: Complete
     text: Text | None = Field(description="Which text it would get; null for none.")
 
 
@@ -292,6 +298,7 @@ class PreviewDocument(Document):
     label: LabelDocument
     publish: VerdictDocument
     changes: Changes
+    complete: Complete
     candidates: tuple[ConsideredDocument, ...]
     would_send: bool
     problem: TroubleDocument | None

@@ -246,6 +246,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "label": _LABEL,
         "publish": _VERDICT,
         "changes": [],
+        "complete": True,
         "candidates": [
             {
                 "participant": "uz/police",
@@ -255,6 +256,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                 "detail": "",
                 "verdict": _VERDICT,
                 "changes": [],
+                "complete": True,
                 "text": "full",
             },
             {
@@ -273,6 +275,7 @@ EXAMPLES: Final[dict[str, Any]] = {
                         }
                     ]
                 ],
+                "complete": True,
                 "text": "sanitised",
             },
         ],

@@ -20,8 +20,6 @@ from schemas.ids import Role
 from schemas.leaf import Leaf, LeafType
 from schemas.limits import LIMITS
 from schemas.record import Record
-from schemas.rules.decide import decide
-from schemas.rules.facts import Facts
 from schemas.statement import (
     Attachment,
     SubscriptionBody,
@@ -68,26 +66,11 @@ def test_an_issue_is_accepted_with_a_record_that_says_what_was_decided_on(world,
         "directory": world.directory.version,
         "boundary": None,
         "evaluator": "broker",
-        "owed": sorted(owed_by_all(trust, signed, to), key=lambda item: (item["state"] or "", item["condition"])),
-        "unseen": [],
+        "verdicts": decision["verdicts"],  # test_publish_verdicts
     }
     # The same from bytes alone: the address is a check, not an input.
     again = publish(signed.envelope, None, ORIGIN, trust, PaperLedger(world), now_ms=now_ms)
     assert again == outcome
-
-
-def owed_by_all(trust, signed, to):
-    """What the rules ask of any recipient, each once, asked anew."""
-    found = {}
-    for who in {SENDER, *to}:
-        statement = signed.statement
-        facts = Facts("receive", "issue", statement.topic, statement.label, trust.parties[SENDER], trust.parties[who])
-        for item in decide(facts, trust.rules, evaluator="broker").obligations:
-            found[item.state, item.condition] = {
-                name: getattr(item, name)
-                for name in ("condition", "layer", "state", "instrument", "article", "obligation")
-            }
-    return found.values()
 
 
 def test_open_acts_are_leaves_of_their_own_type_without_a_body(world, ledger):

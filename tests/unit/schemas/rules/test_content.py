@@ -59,7 +59,7 @@ def test_a_controlled_delivery_that_states_no_terms() -> None:
     unknown = (found.offences, found.authorities, found.decided_in, found.assistance, found.last_resort)
     assert unknown == (None,) * 5
     assert (found.constant_surveillance, found.final_interception, found.foreign_officers) == (None, None, None)
-    assert (found.dangerous_goods, found.handover, found.oral, found.births) == (None, False, False, ())
+    assert (found.dangerous_goods, found.handover, found.oral, found.births) == (None, False, None, ())
     assert found.languages == {"en"}
     # A day counts whole.
     assert (found.begins, found.ends) == ("2026-05-02T00:00:00Z", "2026-05-02T23:59:59Z")

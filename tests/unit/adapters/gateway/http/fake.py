@@ -328,6 +328,7 @@ class FakeService:
             label=label_of(kind, request.label),
             publish=PERMIT,
             changes=(),
+            complete=True,
             candidates=(
                 Considered(UZ, Via.SUBSCRIPTION, permitted=True, detail="", verdict=PERMIT),
                 Considered(
