@@ -39,7 +39,11 @@ def test_errors_of_cluster_and_disk(written, open_ledger, monkeypatch):
         monkeypatch, Mirror, "take", StorageFullError("full"), lambda _, batch: running("older") and batch.bodies
     )
     noted = once(
-        monkeypatch, Mirror, "take", LedgerUnavailableError("busy"), lambda _, batch: running("older") and DIRECT in batch.next
+        monkeypatch,
+        Mirror,
+        "take",
+        LedgerUnavailableError("busy"),
+        lambda _, batch: running("older") and DIRECT in batch.next,
     )
     with capture_logs() as lines:
         fresh = open_ledger("fresh")

@@ -99,7 +99,7 @@ def test_instances_hear_each_other_and_the_newest_checkpoint(open_ledger):
     assert signer.told() is None
     for number in range(2):
         signer.tell(b"note %d" % number)
-        until(lambda: signer._telling.done())
+        until(signer._telling.done)
     until(lambda: other.told() is not None and other.told().note == b"note 1")
     assert not other.told().own
     until(lambda: signer.told() is not None and signer.told().own)

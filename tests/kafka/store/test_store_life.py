@@ -1,6 +1,7 @@
 """A store from its opening to its end: what it says of itself, what it does not do while something is wrong."""
 
 import asyncio
+from contextlib import closing
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -11,6 +12,7 @@ from broker.ledger.kafka import follower
 from broker.ledger.kafka import store as module
 from broker.ledger.kafka.admin import UnsafeStoreError
 from broker.ledger.kafka.follower import Follower
+from broker.ledger.kafka.mirror import Mirror
 from broker.ledger.kafka.producer import Producer
 from broker.ledger.kafka.topics import DIRECT, LEDGER
 from broker.ledger.port import Append, LedgerUnavailableError
@@ -18,6 +20,7 @@ from tests.faults.deployment import until
 from tests.kafka.store.faulty import once
 from tests.kafka.test_topics_change import remake
 from tests.kafka.writing import alter, read
+from tests.unit.broker.ledger.made_records import ORIGIN
 
 pytestmark = pytest.mark.timeout(60)
 STALE = "the cluster does not answer, what is shown may be old"
@@ -58,7 +61,7 @@ def test_settings_that_are_not_safe_and_are_set_right(open_ledger, kafka):
     ledger = open_ledger(recheck_s=0.1)
     assert ledger.findings == ()
     alter(kafka, LEDGER, retention_ms="604800000")
-    until(lambda: ledger.troubles())
+    until(ledger.troubles)
     assert ledger.troubles() == ["a topic is missing or its settings are not safe"]
     assert ledger.condition().unsafe == 1
     with pytest.raises(LedgerUnavailableError, match="settings are not safe"):
@@ -121,7 +124,7 @@ def test_a_checkpoint_that_did_not_arrive_is_said_at_the_next(ledger, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(Producer, "send", lost)
         ledger.tell(b"one")
-        until(lambda: ledger._telling.done())
+        until(ledger._telling.done)
     with pytest.raises(LedgerUnavailableError, match="did not acknowledge"):
         ledger.tell(b"two")
     until(lambda: ledger.told() is not None and ledger.told().note == b"two")
@@ -170,6 +173,13 @@ def test_a_cluster_that_is_not_there_when_it_is_opened(open_ledger, monkeypatch)
     with pytest.raises(LedgerUnavailableError, match=r"cannot be read now \(KafkaConnectionError\)"):
         open_ledger()
     assert failed
+
+
+def test_a_follower_that_did_not_get_to_open_anything_is_stopped(kafka, keys, tmp_path):
+    """As where a certificate cannot be read any more."""
+    with closing(Mirror(tmp_path / "mirror.sqlite", ORIGIN)) as mirror:
+        none = Follower(kafka.connection(), keys, mirror, (), name="one", news=lambda: None)
+        asyncio.run(none.stop())
 
 
 async def never():

@@ -92,6 +92,8 @@ def test_bodies_are_found_by_digest(ledger, maker, made):
     ledger.append(Append((entry, maker.next_directory())))
     assert ledger.body(entry.record.body_digest) == entry.body
     assert ledger.holders(entry.record.body_digest) == tuple(sorted(map(made.kid_of, ("fr/customs", "de/police"))))
+    asked = ledger.holders_of([bytes(32), entry.record.body_digest])
+    assert asked == {entry.record.body_digest: ledger.holders(entry.record.body_digest)}
     assert list(ledger.bodies()) == [StoredBody(entry.record.body_digest, entry.record.leaf.received_at)]
 
 
