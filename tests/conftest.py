@@ -11,6 +11,8 @@ settings.register_profile("valise", deadline=None, suppress_health_check=[Health
 settings.load_profile("valise")
 
 TESTS = Path(__file__).parent
+COVERING = ("unit/schemas", "unit/keys", "unit/broker/ledger", "vectors", "kafka/store")
+"""Where the tests of what is measured are (pyproject.toml): to measure in others takes minutes, and shows less."""
 OVER_LOOPBACK = ("api", "faults", "interop", "kafka")
 
 
@@ -25,3 +27,10 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     pytest_socket.enable_socket()
     pytest_socket._remove_restrictions()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where coverage is measured, do not in tests of something else."""
+    for item in items:
+        if not any(item.path.is_relative_to(TESTS / folder) for folder in COVERING):
+            item.add_marker(pytest.mark.no_cover)

@@ -288,8 +288,8 @@ class KafkaLedger:
         _, producer = self._parts()
         tombs = [Sending(topic, key, None) for topic, key in found]
         demand_all(self._loop.do(producer.send(tombs, ANSWER_S), SEND_S))
-        if self._care is not None:
-            self._care.erased_in([topic for topic, _ in found])
+        assert self._care is not None
+        self._care.erased_in([topic for topic, _ in found])
 
     # Instances
 
@@ -343,12 +343,12 @@ class KafkaLedger:
         self.skew_ms = sent.at - now_ms
 
     async def _beat_on(self) -> None:
+        follower, _ = self._parts()
         while True:
             await asyncio.sleep(BEAT_S)
             try:
                 await self._beat()
-                if self._follower is not None:
-                    await self._follower.look()
+                await follower.look()
             except LedgerUnavailableError:
                 log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
 
@@ -416,6 +416,7 @@ class KafkaLedger:
             except LedgerUnavailableError:
                 log.warning("cluster.left_open")
         self._loop.stop()
+        self._follower = self._producer = self._appender = None
         if self._reads is not None:
             self._reads.close()
             self._reads = None

@@ -91,7 +91,11 @@ def test_bodies_are_found_by_digest(ledger, maker, made):
     (entry,) = entries(maker, 1)
     ledger.append(Append((entry, maker.next_directory())))
     assert ledger.body(entry.record.body_digest) == entry.body
+    assert ledger.holds(entry.record.body_digest)
+    assert not ledger.holds(bytes(32))
     assert ledger.holders(entry.record.body_digest) == tuple(sorted(map(made.kid_of, ("fr/customs", "de/police"))))
+    asked = ledger.holders_of([bytes(32), entry.record.body_digest])
+    assert asked == {entry.record.body_digest: ledger.holders(entry.record.body_digest)}
     assert list(ledger.bodies()) == [StoredBody(entry.record.body_digest, entry.record.leaf.received_at)]
 
 
@@ -131,6 +135,15 @@ def test_appending_without_entries_says_where_the_next_would_be(ledger, maker):
     ledger.append(Append(entries(maker, 2)))
     assert ledger.append(Append(objects={"a": b"1"})) == ()
     assert ledger.changed() == []
+
+
+def test_an_append_is_begun_and_then_finished(ledger, maker):
+    batch = entries(maker, 2)
+    begun = ledger.begin(Append(batch, {"a": b"1"}))
+    assert records(ledger) == []
+    places = begun.finish()
+    assert [dict(ledger.read(0, 100))[place] for place in places] == [entry.record for entry in batch]
+    assert ledger.object("a") == b"1"
 
 
 def test_an_append_is_all_or_nothing(ledger, maker):

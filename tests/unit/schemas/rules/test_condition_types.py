@@ -12,8 +12,9 @@ from schemas.codes import LANGUAGES, code_list
 from schemas.encoding import Time
 from schemas.ids import ParticipantId, Role, Topic
 from schemas.label import Label
+from schemas.rules.answer import answer
 from schemas.rules.aspects import ASPECTS
-from schemas.rules.changes import WAYS
+from schemas.rules.changes import WAYS, changed
 from schemas.rules.checks import CHECKS
 from schemas.rules.compile import Rules, compile_rules
 from schemas.rules.condition_types import CHANGES, CONDITION_TYPES, UNITS, ConditionType
@@ -129,6 +130,19 @@ def test_a_content_that_states_nothing_denies_and_says_what_is_lacking(kind: Con
     assert why.missing == "/terms/x"
     assert why.reasons == {language: f"{text} (/terms/x)" for language, text in why.reason.items()}
     assert why.reason_in("xx") == f"{why.reason['en']} (/terms/x)"
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.id)
+@pytest.mark.parametrize("content", [True, False])
+def test_what_is_said_to_make_it_lawful_does(kind: ConditionType, content: bool) -> None:
+    case = {**kind.example["speaks"], **({} if content else {"content": {}})}  # type: ignore[dict-item]
+    rules, facts = rules_with(kind), facts_of(case)
+    found = answer(facts, rules, evaluator="sender-gateway")
+    for changes in found.changes:
+        assert decide(changed(facts, changes), rules, evaluator="sender-gateway").permitted
+    # Where a code or a yes would do, somebody there can always say it.
+    if kind.check in ("some-of", "is") and kind.aspect and ASPECTS[kind.aspect].way and not found.verdict.permitted:
+        assert found.changes
 
 
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.id)
