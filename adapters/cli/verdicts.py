@@ -68,7 +68,7 @@ def each_denial(verdict: Mapping[str, Json]) -> list[str]:
 
 
 def _missing(determination: Mapping[str, Any]) -> str:
-    field = determination["parameters"].get("field")
+    field = determination.get("parameters", {}).get("field")
     return f" (/notice{field})" if isinstance(field, str) else ""
 
 

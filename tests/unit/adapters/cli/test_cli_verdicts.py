@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.cli import verdicts
+from adapters.cli import verdicts, words
 from schemas.codes import LANGUAGES, code_list
 
 
@@ -43,7 +43,7 @@ def test_more_ways_than_a_row_holds_are_said_to_be_there():
     names = ("oral", "nominal", "last-resort", "handover", "operators")
     ways = [[{"way": name, "value": "yes"}] for name in names]
     said = verdicts.told(verdict(permitted=False, denied=1), ways)["lawful"]
-    assert said.count(" | ") == verdicts.MOST_WAYS
+    assert said.count(" | ") == words.SHOWN
     assert said.endswith("with the point of handover named | …")
 
 
