@@ -97,10 +97,16 @@ def end_unsynced(db: sqlite3.Connection) -> None:
         db.execute("PRAGMA synchronous=NORMAL")
 
 
+def written_in(db: sqlite3.Connection) -> str | None:
+    """Return in which life of the machine a file is written without waiting for the disk; None where it does wait."""
+    row = db.execute("SELECT value FROM meta WHERE name = 'written-in'").fetchone()
+    return None if row is None else str(row[0])
+
+
 def unharmed(db: sqlite3.Connection) -> bool:
     """Say whether a file that was written without waiting for the disk was closed, or the machine has run ever since."""
-    row = db.execute("SELECT value FROM meta WHERE name = 'written-in'").fetchone()
-    return row is None or (row[0] == _life() != "")
+    life = written_in(db)
+    return life is None or (life == _life() != "")
 
 
 def _life() -> str:

@@ -14,7 +14,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Final
 
-from broker.ledger.database import begin_unsynced, connect, end_unsynced, explained, transaction, unharmed
+from broker.ledger.database import begin_unsynced, connect, end_unsynced, explained, transaction, unharmed, written_in
 from broker.ledger.fold import FoldState, Skipped, fold
 from broker.ledger.port import Append, Ledger, LedgerReader, LedgerUnavailableError
 from broker.ledger.stanzas import stanza_kids
@@ -78,7 +78,8 @@ class View(Statements, Feed, Log):
         self._waits: Final = waits
         if not waits:
             begin_unsynced(self._db)
-        self._unsynced = bool(self._all("SELECT 1 FROM meta WHERE name = 'written-in'"))
+        with explained():
+            self._unsynced = written_in(self._db) is not None
         self._writes: Ledger | None = None
         self._kids: dict[Kid, int] = {}
         self.skipped: Counter[str] = Counter()

@@ -1,8 +1,8 @@
 """What an instance has read of the cluster's topics, in a SQLite file: whoever asks is answered from here, never from Kafka.
 
-It can be deleted and is read again from the cluster, as it is when the machine stopped while it was open: nothing here
-waits for the disk but what erases (a sealed body is 10 to 100 KB, and would be waited for twice). The end of the process
-alone costs nothing. A record's position is its offset in the ledger's topic. Written by two threads, each under `lock`: the
+It can be deleted and is read again from the cluster. `synchronous=NORMAL`: a loss of power may cost its last transactions,
+and reading on from `next` repeats them; but until all that was there at the start is in a new file (`built`), it waits for no
+disk, and is made anew after a loss of power. A record's position is its offset in the ledger's topic. Written by two threads, each under `lock`: the
 one that reads the topics, and the ledger thread for what it has just appended itself.
 """
 
@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from broker.ledger.database import META, begin_unsynced, connect, end_unsynced, explained, transaction, unharmed
+from broker.ledger.carrying import Carrying
+from broker.ledger.database import (
+    META,
+    begin_unsynced,
+    connect,
+    end_unsynced,
+    explained,
+    transaction,
+    unharmed,
+    written_in,
+)
 from broker.ledger.files import lock
 from broker.ledger.sqlite import COLUMNS, Reads, row_of
 from schemas.errors import Error
@@ -46,6 +56,7 @@ _SCHEMA: Final = (
 _PRAGMAS: Final = (
     "page_size=8192",
     "journal_mode=WAL",
+    "synchronous=NORMAL",
     "secure_delete=ON",
     "wal_autocheckpoint=2000",
     "cache_size=-16384",
@@ -128,6 +139,7 @@ class Mirror(_MirrorReads):
         self._path: Final = path
         self._file: Final = lock(path.with_name(path.name + ".lock"))
         self.lock: Final = threading.Condition()
+        self._carrying: Carrying | None = None
         try:
             self.new = not _serves(path, origin)
             if self.new:
@@ -139,7 +151,10 @@ class Mirror(_MirrorReads):
                     self._db.execute(f"PRAGMA {pragma}")
             if self.new:
                 self._make()
-            begin_unsynced(self._db)
+            with explained():
+                self._unsynced = self.new or written_in(self._db) is not None
+            if self._unsynced:
+                begin_unsynced(self._db)
             with explained():
                 self._next: dict[str, int] = dict(self._db.execute("SELECT topic, next FROM progress"))
             self._length = super().length()
@@ -152,6 +167,20 @@ class Mirror(_MirrorReads):
             for statement in _SCHEMA:
                 self._db.execute(statement)
             self._db.execute("INSERT INTO meta VALUES ('origin', ?)", (self.origin,))
+
+    def built(self) -> None:
+        """Note that all is there that was when the file was opened; from here on writers do not wait for the disk."""
+        if self._carrying is None:
+            with self.lock:
+                self._end_unsynced()
+                with explained():
+                    self._db.execute("PRAGMA wal_autocheckpoint=0")
+            self._carrying = Carrying(self._path, self.lock)
+
+    def _end_unsynced(self) -> None:
+        if self._unsynced:
+            end_unsynced(self._db)
+            self._unsynced = False
 
     @property
     def untouched(self) -> bool:
@@ -229,19 +258,13 @@ class Mirror(_MirrorReads):
         return [(row[0], row[1]) for row in found if row is not None]
 
     def erase(self, digests: Iterable[bytes]) -> None:
-        """Erase bodies for good, from the disk too once this returns."""
+        """Erase bodies for good."""
+        with transaction(self._db):
+            self._db.executemany(
+                "UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", [(digest,) for digest in digests]
+            )
         with explained():
-            self._db.execute("PRAGMA synchronous=FULL")
-        try:
-            with transaction(self._db):
-                self._db.executemany(
-                    "UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", [(digest,) for digest in digests]
-                )
-            with explained():
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            with explained():
-                self._db.execute("PRAGMA synchronous=OFF")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def forget(self, bodies: Iterable[tuple[bytes, int, tuple[Kid, ...]]]) -> None:
         """Note bodies that were erased where their records come from: digest, since when, key ids."""
@@ -284,9 +307,11 @@ class Mirror(_MirrorReads):
 
     def close(self) -> None:
         """Close the file and let another process have it."""
+        if self._carrying is not None:
+            self._carrying.stop()
         try:
             with suppress(Error):  # then it is read again from the cluster
-                end_unsynced(self._db)
+                self._end_unsynced()
             super().close()
         finally:
             os.close(self._file)

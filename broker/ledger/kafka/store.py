@@ -145,6 +145,7 @@ class KafkaLedger:
         except LedgerUnavailableError:
             if not self._follower.short:  # then what is here is served, and `troubles` says so
                 raise
+        self._mirror.built()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Note that a task ended by an error that nobody foresaw: the instance must not look as if it read on."""

@@ -45,7 +45,7 @@ def synchronous(file):
 
 
 @pytest.mark.parametrize("life", ["first", "second", None])
-def test_a_mirror_outlives_its_process_and_not_the_machine(boot, tmp_path, life):
+def test_a_mirror_that_is_being_filled_outlives_its_process_and_not_the_machine(boot, tmp_path, life):
     with closing(filled(tmp_path / "mirror.sqlite")) as mirror:
         assert synchronous(mirror) == 0
         copy = left_open(tmp_path / "mirror.sqlite")
@@ -56,6 +56,13 @@ def test_a_mirror_outlives_its_process_and_not_the_machine(boot, tmp_path, life)
     with closing(Mirror(copy, ORIGIN)) as again:
         assert (again.new, again.length()) == ((False, 1) if life == "first" else (True, 0))
         assert synchronous(again) == 0
+        again.built()
+        again.built()  # once is enough
+        assert synchronous(again) == 1
+        built = left_open(copy, "built.sqlite")
+    boot.write_text("third")
+    with closing(Mirror(built, ORIGIN)) as again:
+        assert (again.new, again.length(), synchronous(again)) == (False, int(life == "first"), 1)
 
 
 @pytest.mark.parametrize("life", ["first", "second", None])
@@ -67,16 +74,6 @@ def test_a_mirror_that_was_closed_is_whole(boot, tmp_path, life):
         boot.write_text(life)
     with closing(Mirror(tmp_path / "mirror.sqlite", ORIGIN)) as again:
         assert (again.new, again.length()) == (False, 1)
-
-
-def test_what_a_mirror_erases_is_waited_for(boot, tmp_path):
-    steps = []
-    with closing(filled(tmp_path / "mirror.sqlite")) as mirror, mirror.lock:
-        mirror._db.set_trace_callback(lambda text: steps.append((text.split()[0], synchronous(mirror))))
-        mirror.erase([bytes(32)])
-        mirror._db.set_trace_callback(None)
-        assert ("COMMIT", 2) in steps
-        assert synchronous(mirror) == 0
 
 
 def test_a_view_waits_for_the_disk_once_it_is_filled(boot, tmp_path):
