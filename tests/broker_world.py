@@ -86,7 +86,7 @@ async def upload_law(world: World, broker: Broker, role: str, conditions: str):
     return await broker.serving.upload_role(f"{role}-law", metadata, {f"{role}/law.json": data}, version - 1)
 
 
-async def until(condition: Callable[[], object], seconds: float = 10.0) -> object:
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> object:
     """Wait until a condition, or what it returns to be awaited, holds; return it."""
     async with asyncio.timeout(seconds):
         while True:

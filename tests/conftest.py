@@ -12,7 +12,7 @@ settings.load_profile("valise")
 
 TESTS = Path(__file__).parent
 COVERING = ("unit/schemas", "unit/keys", "unit/broker/ledger", "vectors", "kafka/store")
-"""Where the tests of what is measured are (pyproject.toml): to measure in others takes minutes, and shows less."""
+"""Where the tests of what is measured are (pyproject.toml): to measure in others costs minutes, and shows less."""
 OVER_LOOPBACK = ("api", "faults", "interop", "kafka")
 
 

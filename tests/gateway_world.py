@@ -265,7 +265,7 @@ def _same(key, path, files, name, version) -> bool:
     return key == f"targets/{folder}/{target['hashes']['sha256']}.{file}"
 
 
-async def known(gateway: Gateway, seconds: float = 10.0) -> None:
+async def known(gateway: Gateway, seconds: float = 30.0) -> None:
     """Wait until a gateway knows the network."""
     await until(lambda: gateway.network, seconds)
 

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,10 @@ class Service:
     def start(self, environment: dict[str, str] | None = None) -> None:
         """Start it and wait until it listens."""
         self.launch(environment)
+        self.until_listening()
+
+    def until_listening(self) -> None:
+        """Wait until it listens; from then on it keeps its port."""
         file = self.folder / "address"
         until = time.monotonic() + START_SECONDS
         while not file.exists():
@@ -219,6 +224,14 @@ class GatewayService(Service):
         """Return the alarms that are on, with their details."""
         found = self.call(who, "/v1/doctor").json()["alarms"]
         return {one["kind"]: one["detail"] for one in found if one["over"] is None}
+
+
+def start_all(services: Sequence[Service]) -> None:
+    """Start services at once and wait until each listens."""
+    for service in services:
+        service.launch()
+    for service in services:
+        service.until_listening()
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from adapters.demo import search
 from broker.ledger.kafka.topics import CLOSING_KEY, DECISIONS, LEDGER, body_topic
 from schemas.ids import Topic
 from tests.cluster import clear
-from tests.faults.deployment import GatewayService, closing, notice, until
+from tests.faults.deployment import GatewayService, closing, notice, start_all, until
 from tests.kafka.instances import instances
 from tests.kafka.writing import alter, read, write
 from tests.world import make_world
@@ -38,7 +38,7 @@ def pair(world, kafka, tmp_path):
             one.more = "recheck_seconds = 1\n"
             one.signs(one is pair[0])
             one.config.write_text('log_level = "debug"\n' + one.config.read_text())
-            one.start()
+        start_all(pair)
         yield pair
     asyncio.run(clear(kafka))
 

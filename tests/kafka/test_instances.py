@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.cluster import clear
-from tests.faults.deployment import closing, until
+from tests.faults.deployment import closing, start_all, until
 from tests.kafka.instances import instances
 from tests.world import make_world
 
@@ -23,8 +23,7 @@ def pair(world, kafka, tmp_path):
     """Two instances that run, the first of which signs."""
     one, two = instances(world, tmp_path, kafka, 2)
     with closing(one, two):
-        one.start()
-        two.start()
+        start_all((one, two))
         yield one, two
     asyncio.run(clear(kafka))
 

@@ -12,7 +12,7 @@ import pytest
 
 from broker.ledger.kafka.topics import LEDGER
 from tests.cluster import admin, clear
-from tests.faults.deployment import closing, until
+from tests.faults.deployment import closing, start_all, until
 from tests.kafka.instances import instances
 from tests.kafka.load import Load, letters, reconcile
 from tests.world import make_world
@@ -34,8 +34,7 @@ def pair(world, kafka_of_three, tmp_path):
     """Two instances on three nodes, the first of which signs."""
     pair = instances(world, tmp_path, kafka_of_three, 2)
     with closing(*pair):
-        for one in pair:
-            one.start()
+        start_all(pair)
         yield pair
     kafka_of_three.start_all()
     asyncio.run(clear(kafka_of_three))

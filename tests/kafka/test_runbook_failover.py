@@ -16,7 +16,7 @@ from broker.ledger.signer import HEAD
 from keys.log.note import verify_checkpoint
 from schemas import checkpoint as checkpoints
 from tests.cluster import clear
-from tests.faults.deployment import COMMAND, ask, closing, until
+from tests.faults.deployment import COMMAND, ask, closing, start_all, until
 from tests.kafka.instances import instances
 from tests.world import make_world
 
@@ -38,8 +38,7 @@ def three(world, kafka, tmp_path):
     """Three instances that run, the first of which signs."""
     made = instances(world, tmp_path, kafka, 3)
     with closing(*made):
-        for one in made:
-            one.start()
+        start_all(made)
         yield made
     asyncio.run(clear(kafka))
 

@@ -9,7 +9,7 @@ import pytest
 from keys.log.note import verify_checkpoint
 from schemas.encoding import b64encode
 from tests.cluster import clear
-from tests.faults.deployment import ask, closing, until
+from tests.faults.deployment import ask, closing, start_all, until
 from tests.kafka.instances import instances
 from tests.kafka.load import Load, letters, reconcile
 from tests.world import denying, make_world, put_law
@@ -28,8 +28,7 @@ def pair(world, kafka, tmp_path):
     """Two instances that run, the first of which signs."""
     pair = instances(world, tmp_path, kafka, 2)
     with closing(*pair):
-        for one in pair:
-            one.start()
+        start_all(pair)
         yield pair
     asyncio.run(clear(kafka))
 

@@ -16,7 +16,7 @@ from broker.app import SIGNER
 from broker.ledger.signer import HEAD
 from keys.log.note import verify_checkpoint
 from tests.cluster import clear
-from tests.faults.deployment import ask, closing, until
+from tests.faults.deployment import ask, closing, start_all, until
 from tests.faults.test_clocks import FAKETIME
 from tests.kafka.instances import instances
 from tests.world import make_world
@@ -61,8 +61,7 @@ def one_of(world, instance):
 
 
 def test_a_cluster_that_stands_still(world, two, kafka):
-    for one in two:
-        one.start()
+    start_all(two)
     for one in two:
         published(world, one)
     until(lambda: all(len(one.notices(READER)) == 2 for one in two))
@@ -109,8 +108,7 @@ def fail_over(old, new, *, copy=True):
 @pytest.mark.parametrize("copy", [True, False] if LONG else [False])
 def test_another_signer_takes_over_by_the_runbook(world, two, copy):
     old, new = two
-    for one in two:
-        one.start()
+    start_all(two)
     published(world, new)
     size = until(lambda: (found := checkpoint(world, new).size) and found)
     old.kill()

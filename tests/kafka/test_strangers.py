@@ -12,7 +12,7 @@ from keys.digests import statement_digest
 from keys.log.note import verify_checkpoint
 from schemas.ids import Topic
 from tests.cluster import clear
-from tests.faults.deployment import ask, closing, until
+from tests.faults.deployment import ask, closing, start_all, until
 from tests.kafka.instances import instances
 from tests.kafka.load import Load, assert_one_tree, letters
 from tests.kafka.writing import ledger_frame, read, record_of, write
@@ -36,7 +36,7 @@ def pair(world, kafka, tmp_path):
         for one in pair:
             one.more = "recheck_seconds = 1\nalone_seconds = 3\n"
             one.signs(one is pair[0])
-            one.start()
+        start_all(pair)
         yield pair
     asyncio.run(clear(kafka))
 

@@ -9,7 +9,7 @@ from broker.app import SIGNER
 from broker.ledger.kafka.topics import LEDGER, OBJECTS, definition
 from broker.ledger.signer import HEAD
 from tests.cluster import ADMIN, admin, clear
-from tests.faults.deployment import closing, until
+from tests.faults.deployment import closing, start_all, until
 from tests.kafka.instances import instances
 from tests.kafka.load import letters
 from tests.kafka.writing import alter, read, write
@@ -34,7 +34,7 @@ def pair(world, kafka, tmp_path):
         for one in pair:
             one.more = "recheck_seconds = 1\n"
             one.signs(one is pair[0])
-            one.start()
+        start_all(pair)
         for signed in letters(world, 3, SENDER, [READER]):
             assert until(lambda signed=signed: pair[1].publish(signed).status in (200, 201))
         until(lambda: all(len(one.notices(READER)) == 3 and not one.reasons for one in pair))

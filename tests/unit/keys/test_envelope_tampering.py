@@ -15,6 +15,8 @@ from tests.vectors import workshop
 from tests.vectors.bending import SUBSCRIPTION
 from tests.vectors.ours import ours_delivery, ours_envelope
 
+pytestmark = pytest.mark.no_cover  # thousands of the same: what they reach is measured elsewhere
+
 STEP = 1 if os.environ.get("VALISE_EXHAUSTIVE") == "1" else 61
 """Bits from one flip to the next: no multiple of 8, so that every bit of a byte has its turn."""
 

@@ -49,13 +49,15 @@ def test_what_is_sent_is_what_arrives():
 
 
 def test_an_answer_that_is_too_large_or_compressed_or_elsewhere():
+    over = asyncio.Event()
+
     async def handler(request):
         if request.path == "/large":
             return web.Response(body=b"x" * 1001)
         if request.path == "/packed":
             return web.Response(body=b"x", headers={"Content-Encoding": "gzip"})
         if request.path == "/slow":
-            await asyncio.sleep(1)
+            await over.wait()
         if request.path == "/cut":
             request.transport.close()
         return web.Response(status=302, headers={"Location": "/large"})
@@ -67,6 +69,7 @@ def test_an_answer_that_is_too_large_or_compressed_or_elsewhere():
             await transport.send(ask(f"{base}/packed"))
         with pytest.raises(BrokerAwayError, match="in time"):
             await transport.send(ask(f"{base}/slow", seconds=0.1))
+        over.set()
         with pytest.raises(BrokerAwayError):
             await transport.send(ask(f"{base}/cut"))
         assert (await transport.send(ask(f"{base}/away"))).status == 302
@@ -87,7 +90,7 @@ def test_nobody_there():
 
 
 def test_an_answer_is_read_as_it_comes():
-    go_on = asyncio.Event()
+    go_on, over = asyncio.Event(), asyncio.Event()
 
     async def handler(request):
         if request.path == "/refused":
@@ -101,7 +104,7 @@ def test_an_answer_is_read_as_it_comes():
         if request.path == "/cut":
             request.transport.abort()
         elif request.path == "/silent":
-            await asyncio.sleep(5)
+            await over.wait()
         else:
             await response.write(b"two")
         return response
@@ -123,6 +126,7 @@ def test_an_answer_is_read_as_it_comes():
             opened.close()
         with pytest.raises(BrokerAwayError, match="compresses"):
             await transport.open(ask(f"{base}/packed"))
+        over.set()
 
     asyncio.run(answering(handler, work))
 

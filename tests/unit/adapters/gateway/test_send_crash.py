@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.gateway import follow
 from adapters.gateway.request import NoticeRequest
 from adapters.gateway.status import State
 from schemas.notice import examples
@@ -19,6 +20,12 @@ from tests.world import make_world
 
 SENDER, READER = "kz/customs", "uz/focal-point"
 TABLE = Path(__file__).parents[4] / "adapters" / "demo" / "sample.csv"
+
+
+@pytest.fixture(autouse=True)
+def _killed(monkeypatch):
+    """Do not wait long for what a killed gateway was about: nothing of it ends."""
+    monkeypatch.setattr(follow, "REFRESH_ENDS_SECONDS", 0.05)
 
 
 class Dying:
