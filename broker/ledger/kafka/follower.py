@@ -14,6 +14,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from typing import Any, Final
 
 import structlog
@@ -470,19 +471,16 @@ class Follower:
     async def _write_ready(self) -> bool:
         moved = False
         while self._pending:
-            ready: list[ReadRecord] = []
             with self._mirror.lock:
-                while self._pending and len(ready) < PAGE:
-                    item = self._pending[0]
-                    if item.offset < self._mirror.next(LEDGER):
-                        self._pending.popleft()
-                        continue
-                    if not self._is_ready(item):
-                        break
-                    ready.append(self._pending.popleft())
+                while self._pending and self._pending[0].offset < self._mirror.next(LEDGER):
+                    self._pending.popleft()
+                ready = list(islice(takewhile(self._is_ready, self._pending), PAGE))
                 if ready:
-                    following = self._pending[0].offset if self._pending else self._seen
+                    following = self._pending[len(ready)].offset if len(ready) < len(self._pending) else self._seen
                     self._mirror.take(Batch(records=ready, next={LEDGER: following}))
+                    # Only now: what the disk did not take must be taken later, by whoever comes first.
+                    for _ in ready:
+                        self._pending.popleft()
                     moved = True
             if not ready and self._pending and not await self._passed():
                 break

@@ -1,0 +1,166 @@
+"""Reading the topics into the mirror: what a full disk, a topic made anew or a newer version may do to it."""
+
+import asyncio
+from contextlib import closing, suppress
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+
+from broker.ledger.kafka import follower as module
+from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.follower import Follower
+from broker.ledger.kafka.frames import FrameKeys, TopicFrames
+from broker.ledger.kafka.mirror import Mirror
+from broker.ledger.kafka.payloads import encode_record
+from broker.ledger.kafka.topics import DIRECT, LEDGER
+from broker.ledger.port import StorageFullError
+from broker.ledger.stanzas import stanza_kids
+from keys.digests import statement_digest
+from keys.frame import new_frame_key
+from tests.unit.broker.ledger.made_records import ORIGIN, Maker
+
+
+class Topics:
+    """What the cluster has, by topic: messages at their offsets, and where each topic begins."""
+
+    def __init__(self):
+        self.keys = FrameKeys.parse(new_frame_key())
+        self.messages = {}
+        self.begins = {}
+
+    def write(self, topic, key, value):
+        messages = self.messages.setdefault(topic, [])
+        messages.append(SimpleNamespace(offset=len(messages), key=key, value=value, timestamp=5))
+
+    def put(self, topic, key, payload):
+        self.write(topic, key, TopicFrames(self.keys, topic).sign(key, payload))
+
+    def publish(self, entry):
+        """Write an entry's body, and its record."""
+        if entry.body is not None:
+            self.put(DIRECT, statement_digest(entry.record.document), entry.body)
+        self.put(LEDGER, None, encode_record(entry.record, () if entry.body is None else stanza_kids(entry.body)))
+
+    def end(self, topic):
+        return len(self.messages.get(topic, ()))
+
+    def consumer(self, **_):
+        return Consumer(self)
+
+
+class Consumer:
+    """As much of aiokafka's as is used, reading `Topics`."""
+
+    def __init__(self, topics):
+        self.topics = topics
+        self.at = {}
+
+    async def start(self):
+        pass
+
+    async def stop(self):
+        pass
+
+    def assign(self, parts):
+        self.at = dict.fromkeys(parts, 0)
+
+    def assignment(self):
+        return set(self.at)
+
+    def pause(self, *parts):
+        pass
+
+    def resume(self, *parts):
+        pass
+
+    def seek(self, part, offset):
+        self.at[part] = offset
+
+    async def beginning_offsets(self, parts):
+        return {part: self.topics.begins.get(part.topic, 0) for part in parts}
+
+    async def end_offsets(self, parts):
+        return {part: self.topics.end(part.topic) for part in parts}
+
+    async def getmany(self, *, timeout_ms, max_records):
+        found = {}
+        for part, at in self.at.items():
+            if messages := self.topics.messages.get(part.topic, [])[at:]:
+                found[part] = messages
+                self.at[part] = messages[-1].offset + 1
+        await asyncio.sleep(0 if found else 0.001)
+        return found
+
+
+@pytest.fixture
+def topics(monkeypatch):
+    made = Topics()
+    monkeypatch.setattr(module, "AIOKafkaConsumer", made.consumer)
+    return made
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    with closing(Mirror(tmp_path / "mirror.sqlite", ORIGIN)) as made:
+        yield made
+
+
+def follower_of(topics, mirror):
+    connection = Connection("127.0.0.1:1", practice=True)
+    return Follower(connection, topics.keys, mirror, (DIRECT,), name="one", news=lambda: None)
+
+
+def offsets(mirror):
+    return [at for at, _ in mirror.read(0, 100)]
+
+
+async def following(follower, during):
+    """Let a follower read for as long as `during` takes."""
+    await follower.start()
+    tasks = follower.tasks()
+    try:
+        async with asyncio.timeout(20):
+            await during()
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("fails_for", ["ledger", "bodies"])
+def test_no_record_is_lost_where_the_disk_is_full_for_a_moment(topics, mirror, monkeypatch, fails_for):
+    maker = Maker(1)
+    entries = [maker.notice() for _ in range(4)]
+    for entry in entries:
+        topics.publish(entry)
+    monkeypatch.setattr(module, "RETRY_S", 0.0)
+    take, failed = mirror.take, []
+
+    def full(batch):
+        if batch.records and not failed:
+            failed.append(batch)
+            raise StorageFullError("full")
+        take(batch)
+
+    monkeypatch.setattr(mirror, "take", full)
+    follower = follower_of(topics, mirror)
+
+    async def scenario():
+        # One task has read the records, and another one is the first that has them written.
+        await follower.start()
+        parts = {topic: TopicPartition(topic, 0) for topic in (LEDGER, DIRECT)}
+        follower._take_records({parts[LEDGER]: topics.messages[LEDGER][:3]})
+        with pytest.raises(StorageFullError):
+            await follower._advance()
+        if fails_for == "ledger":
+            follower._again("ledger")
+            follower._take_records({parts[LEDGER]: topics.messages[LEDGER][:3]})
+        follower._take_records({parts[LEDGER]: topics.messages[LEDGER][3:]})
+        await follower._advance()
+
+    asyncio.run(scenario())
+    assert failed
+    assert offsets(mirror) == [0, 1, 2, 3]
+    assert mirror.next(LEDGER) == 4
