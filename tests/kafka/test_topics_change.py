@@ -6,8 +6,9 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from broker.app import SIGNER
-from broker.ledger.kafka.topics import LEDGER, OBJECTS, definition
+from broker.ledger.kafka.topics import LEDGER, OBJECTS, body_topic, definition
 from broker.ledger.signer import HEAD
+from schemas.ids import Topic
 from tests.cluster import ADMIN, admin, clear
 from tests.faults.deployment import closing, until
 from tests.kafka.instances import instances
@@ -17,7 +18,9 @@ from tests.world import make_world
 
 pytestmark = pytest.mark.timeout(150)
 SENDER, READER = "kz/customs", "uz/focal-point"
+BODIES = body_topic(Topic("central-asia.seizures"))
 UNSAFE = "a topic is missing or its settings are not safe"
+SHORTER = "the topic {} is shorter than what was read of it, or another one"
 SHORT = "the ledger's topic is shorter than what was read of it, or another one"
 
 
@@ -106,6 +109,17 @@ def test_a_ledger_that_is_put_back_from_an_old_backup_while_instances_run(world,
         refuses(world, one)
     assert head(pair[0]) == before
     assert len(read(kafka, LEDGER)) == len(frames) - 2
+
+
+@pytest.mark.parametrize("topic", [OBJECTS, BODIES])
+def test_another_topic_that_is_deleted_and_made_anew_while_instances_run(world, pair, kafka, topic):
+    before = head(pair[0])
+    asyncio.run(remake(kafka, topic))
+    for one in pair:
+        until(lambda one=one: SHORTER.format(topic) in one.reasons, 60)
+        assert b'kind="ledger-shorter"' in one.metrics
+        refuses(world, one)
+    assert head(pair[0]) == before
 
 
 def said(instance):

@@ -24,10 +24,7 @@ from broker.ledger.kafka.loop import LoopThread, within_seconds
 from broker.ledger.kafka.mirror import Mirror, MirrorReader
 from broker.ledger.kafka.payloads import CHECKPOINT, INSTANCE, Heartbeat, encode_checkpoint
 from broker.ledger.kafka.producer import Producer, Sending, Sent, demand_all
-from broker.ledger.kafka.topics import (
-    CHECKPOINTS,
-    Finding,
-)
+from broker.ledger.kafka.topics import CHECKPOINTS, LEDGER, Finding
 from broker.ledger.port import (
     Append,
     Condition,
@@ -136,6 +133,7 @@ class KafkaLedger:
         self._tasks = [
             *self._follower.tasks(),
             asyncio.create_task(self._beat_on(), name="beat"),
+            asyncio.create_task(self._look_on(self._follower), name="look"),
             asyncio.create_task(self._care.look_on(self._may_clean, self._refresh_soon), name="care"),
         ]
         for task in self._tasks:
@@ -347,10 +345,17 @@ class KafkaLedger:
             await asyncio.sleep(BEAT_S)
             try:
                 await self._beat()
-                if self._follower is not None:
-                    await self._follower.look()
             except LedgerUnavailableError:
                 log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
+
+    async def _look_on(self, follower: Follower) -> None:
+        """Look whether the topics are what was read; by itself, for a topic that is missing is asked for in vain for long."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await follower.look()
+            except LedgerUnavailableError:
+                log.warning("topics.unreadable", kind="ends")
 
     def _may_clean(self) -> bool:
         return self._place.signer and not self.troubles()
@@ -385,10 +390,12 @@ class KafkaLedger:
             found.append("the cluster does not answer, what is shown may be old")
         if abs(self.skew_ms) > SKEW_MS:
             found.append("the clock differs from the cluster's")
-        if self._follower is not None and self._follower.short:
-            found.append("the ledger's topic is shorter than what was read of it, or another one")
+        cut = None if self._follower is None else self._follower.cut
+        if cut is not None:
+            which = "the ledger's topic" if cut == LEDGER else f"the topic {cut}"
+            found.append(f"{which} is shorter than what was read of it, or another one")
         elif self._follower is not None and self._follower.suspicious:
-            found.append("where the ledger's topic ends is not clear")
+            found.append("where a topic ends is not clear")
         if self.findings:
             found.append("a topic is missing or its settings are not safe")
         return found

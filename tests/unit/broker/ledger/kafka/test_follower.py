@@ -11,10 +11,10 @@ from broker.ledger.kafka import follower as module
 from broker.ledger.kafka.connection import Connection
 from broker.ledger.kafka.follower import Follower
 from broker.ledger.kafka.frames import FrameKeys, TopicFrames
-from broker.ledger.kafka.mirror import Mirror
+from broker.ledger.kafka.mirror import Batch, Mirror, ReadRecord
 from broker.ledger.kafka.payloads import encode_record
-from broker.ledger.kafka.topics import DIRECT, LEDGER
-from broker.ledger.port import StorageFullError
+from broker.ledger.kafka.topics import DECISIONS, DIRECT, LEDGER, OBJECTS
+from broker.ledger.port import LedgerUnavailableError, StorageFullError
 from broker.ledger.stanzas import stanza_kids
 from keys.digests import statement_digest
 from keys.frame import new_frame_key
@@ -164,3 +164,88 @@ def test_no_record_is_lost_where_the_disk_is_full_for_a_moment(topics, mirror, m
     assert failed
     assert offsets(mirror) == [0, 1, 2, 3]
     assert mirror.next(LEDGER) == 4
+
+
+@pytest.mark.parametrize("topic", [DIRECT, OBJECTS, DECISIONS])
+@pytest.mark.parametrize("when", ["running", "starting"])
+def test_a_topic_that_was_made_anew_is_noticed_and_named(topics, mirror, monkeypatch, topic, when):
+    for name, value in (("CONFIRM_S", 0.0), ("LOOK_S", 0.0)):
+        monkeypatch.setattr(module, name, value)
+    maker = Maker(1)
+    for _ in range(3):
+        topics.publish(maker.notice())
+        topics.put(OBJECTS, b"name", b"bytes")
+        topics.put(DECISIONS, b"2026-01-01", b"{}")
+
+    async def ask(follower):
+        for number in range(1, module.CONFIRM_ASKS + 1):
+            assert follower.cut is None
+            await follower.look()
+            assert follower.suspicious
+            assert follower.short is (number == module.CONFIRM_ASKS)
+        with pytest.raises(LedgerUnavailableError):
+            await follower.refresh()
+
+    async def scenario():
+        first = follower_of(topics, mirror)
+
+        async def during():
+            await first.refresh()
+            while mirror.next(topic) < 3 or first.behind:
+                await asyncio.sleep(0.001)
+            await first.look()
+            assert not first.suspicious
+            if when == "running":
+                del topics.messages[topic][1:]
+                await ask(first)
+
+        await following(first, during)
+        if when == "running":
+            return first
+        del topics.messages[topic][1:]
+        again = follower_of(topics, mirror)
+        await again.start()
+        return again
+
+    assert asyncio.run(scenario()).cut == topic
+
+
+def test_a_node_that_stood_still_is_asked_again(topics, mirror, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 0.0)
+    topics.publish(Maker(1).notice())
+    ends = iter((0, 1))
+
+    async def scenario():
+        follower = follower_of(topics, mirror)
+
+        async def during():
+            await follower.refresh()
+            monkeypatch.setattr(topics, "end", lambda topic: next(ends) if topic == LEDGER else 1)
+            await follower.look()
+            assert follower.suspicious
+            await follower.look()
+            assert not follower.suspicious
+
+        await following(follower, during)
+
+    asyncio.run(scenario())
+
+
+def test_what_is_appended_while_the_end_is_asked_for_makes_nobody_suspicious(topics, mirror, monkeypatch):
+    entry = Maker(1).notice()
+
+    async def scenario():
+        follower = follower_of(topics, mirror)
+        await follower.start()
+        asking = follower._consumers["asking"]
+
+        async def answered_late(parts):
+            with mirror.lock:
+                mirror.take(Batch(records=[ReadRecord(0, entry.record, ())], next={LEDGER: 1}))
+            return dict.fromkeys(parts, 0)
+
+        monkeypatch.setattr(asking, "end_offsets", answered_late)
+        await follower.look()
+        assert not follower.suspicious
+
+    asyncio.run(scenario())
