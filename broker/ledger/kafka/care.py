@@ -110,5 +110,5 @@ class Care:
             del self._closing[topic]
         if alone:
             with self._mirror.lock:
-                self._mirror.erase([digest for digest, _, _ in alone])
+                self._mirror.drop([digest for digest, _, _ in alone])
             log.info("bodies.without_record", erased=len(alone))

@@ -8,9 +8,9 @@ import pytest
 from broker.ledger.kafka import care as module
 from broker.ledger.kafka.care import Care
 from broker.ledger.kafka.connection import Connection
-from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody
+from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody, ReadRecord
 from broker.ledger.kafka.producer import Sent
-from broker.ledger.kafka.topics import CLOSING_KEY, Finding
+from broker.ledger.kafka.topics import CLOSING_KEY, LEDGER, Finding
 from broker.ledger.port import LedgerUnavailableError
 from broker.ledger.stanzas import stanza_kids
 from keys.digests import statement_digest
@@ -71,6 +71,34 @@ def test_a_body_that_has_been_alone_for_long_is_buried_and_then_forgotten(care, 
     assert [(item.topic, item.key, item.value) for item in producer.sent] == [(TOPIC, key, None)]
     assert mirror.body(old) is None
     assert mirror.body(new) is not None
+
+
+def test_a_body_that_was_erased_for_want_of_a_record_is_delivered_once_it_is_published_again(care, mirror, producer):
+    entry = Maker(1).notice()
+    digest, key = entry.record.body_digest, statement_digest(entry.record.document)
+    kids = stanza_kids(entry.body)
+    with mirror.lock:
+        mirror.take(Batch(bodies=[ReadBody(TOPIC, key, digest, kids, entry.body, 8_000)]))
+    asyncio.run(care.clean())
+    with mirror.lock:
+        mirror.take(Batch(tombstones=[key]))
+        mirror.take(Batch(bodies=[ReadBody(TOPIC, key, digest, kids, entry.body, 9_990)]))
+        mirror.take(Batch(records=[ReadRecord(0, entry.record, kids)], next={LEDGER: 1}))
+    assert mirror.body(digest) == entry.body
+    producer.sent.clear()
+    asyncio.run(care.clean())
+    assert producer.sent == []
+
+
+def test_a_body_that_was_sent_again_just_now_has_its_time_to_get_a_record(care, mirror, producer):
+    entry = Maker(1).notice()
+    digest, key = entry.record.body_digest, statement_digest(entry.record.document)
+    with mirror.lock:
+        for at in (8_000, 9_990):
+            mirror.take(Batch(bodies=[ReadBody(TOPIC, key, digest, stanza_kids(entry.body), entry.body, at)]))
+    asyncio.run(care.clean())
+    assert producer.sent == []
+    assert mirror.body(digest) == entry.body
 
 
 def test_what_an_earlier_signer_erased_is_buried_until_its_topic_has_the_tombstone(care, mirror, producer):
