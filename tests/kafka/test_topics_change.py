@@ -122,6 +122,16 @@ def test_another_topic_that_is_deleted_and_made_anew_while_instances_run(world, 
     assert head(pair[0]) == before
 
 
+def test_a_ledger_of_which_something_is_deleted_while_instances_run(world, pair, kafka):
+    before = head(pair[0])
+    asyncio.run(delete_before(kafka, 2))
+    for one in pair:
+        until(lambda one=one: SHORT in one.reasons, 30)
+        assert b'kind="ledger-shorter"' in one.metrics
+        refuses(world, one)
+    assert head(pair[0]) == before
+
+
 def said(instance):
     """Return the last that an instance has printed."""
     return "\n".join(instance.printed.splitlines()[-3:])

@@ -120,7 +120,6 @@ class Follower:
         self.cut: str | None = None
         self._suspected: dict[str, list[float]] = {}  # when a topic was found to end too early, one after the other
         self._look_after = 0.0
-        self._begins = 0  # where the ledger begins: only nothing was ever deleted of it
         self.told: Told | None = None
         self.instances: dict[str, tuple[Heartbeat, int]] = {}
         self.changed: list[str] = []
@@ -148,8 +147,7 @@ class Follower:
             self._assign("decisions", (DECISIONS,)),
             self._assign("bodies", self._bodies),
         )
-        if self._begins:
-            self._found_cut(LEDGER, "beginning")
+        await self._demand_beginning()
         while self.suspicious and not self.short:
             await asyncio.sleep(CONFIRM_S / CONFIRM_ASKS)
             await self._reached(self._topics)
@@ -176,7 +174,6 @@ class Follower:
                     at = self._tails[part.topic] = max(at, self._ends[part.topic] - WINDOW)
                 self._at[part.topic] = at
                 if part.topic == LEDGER:
-                    self._begins = begins[part]
                     at = max(0, self._last, begins[part])
                 consumer.seek(part, at)
         if kind == "bodies":
@@ -312,10 +309,21 @@ class Follower:
         return bool(self._suspected)
 
     async def look(self) -> None:
-        """Look where the topics end, every `LOOK_S` or as long as one ended too early; raise `LedgerUnavailableError`."""
+        """Look where the ledger begins, and where all topics end; raise `LedgerUnavailableError`.
+
+        Every `LOOK_S`, or as long as one ended too early.
+        """
         if not self.short and (self._suspected or time.monotonic() >= self._look_after):
             self._look_after = time.monotonic() + LOOK_S
+            await self._demand_beginning()
             await self._reached(self._topics)
+
+    async def _demand_beginning(self) -> None:
+        """Take note where something was deleted of the ledger, if for a moment only its settings allowed it."""
+        with _unavailable():
+            (begins,) = (await self._consumers[_ASKING].beginning_offsets([TopicPartition(LEDGER, 0)])).values()
+        if begins:
+            self._found_cut(LEDGER, "beginning")
 
     async def _reached(self, topics: Sequence[str]) -> dict[str, int]:
         """Return where topics end, and take note of those that end before what was read of them: an end never goes back."""

@@ -210,6 +210,26 @@ def test_a_topic_that_was_made_anew_is_noticed_and_named(topics, mirror, monkeyp
     assert asyncio.run(scenario()).cut == topic
 
 
+def test_what_is_deleted_of_the_ledger_is_noticed_while_it_is_read(topics, mirror, monkeypatch):
+    monkeypatch.setattr(module, "LOOK_S", 0.0)
+    topics.publish(Maker(1).notice())
+
+    async def scenario():
+        follower = follower_of(topics, mirror)
+
+        async def during():
+            await follower.refresh()
+            await follower.look()
+            assert follower.cut is None
+            topics.begins[LEDGER] = 1  # what was deleted had been read long ago, and nobody asks for it
+            await follower.look()
+            assert follower.cut == LEDGER
+
+        await following(follower, during)
+
+    asyncio.run(scenario())
+
+
 def test_a_node_that_stood_still_is_asked_again(topics, mirror, monkeypatch):
     monkeypatch.setattr(module, "LOOK_S", 0.0)
     topics.publish(Maker(1).notice())
