@@ -6,6 +6,7 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from broker.app import SIGNER
+from broker.ledger.kafka.frames import FrameKeys
 from broker.ledger.kafka.topics import LEDGER, OBJECTS, body_topic, definition
 from broker.ledger.signer import HEAD
 from schemas.ids import Topic
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.timeout(150)
 SENDER, READER = "kz/customs", "uz/focal-point"
 BODIES = body_topic(Topic("central-asia.seizures"))
 UNSAFE = "a topic is missing or its settings are not safe"
+NEWER = "a newer version wrote to the ledger, and this one cannot read it"
 SHORTER = "the topic {} is shorter than what was read of it, or another one"
 SHORT = "the ledger's topic is shorter than what was read of it, or another one"
 
@@ -130,6 +132,21 @@ def test_a_ledger_of_which_something_is_deleted_while_instances_run(world, pair,
         assert b'kind="ledger-shorter"' in one.metrics
         refuses(world, one)
     assert head(pair[0]) == before
+
+
+def test_what_a_newer_version_writes_stops_who_cannot_read_it(world, pair, kafka):
+    keys = FrameKeys.parse(pair[0].frame_keys.read_bytes())
+    before = head(pair[0])
+    write(kafka, (LEDGER, None, keys.sign(LEDGER, None, b"\x02what comes")))
+    for one in pair:
+        until(lambda one=one: NEWER in one.reasons, 30)
+        refuses(world, one)
+        assert b'kind="foreign-records"' not in one.metrics
+    assert head(pair[0]) == before
+    pair[1].end()
+    pair[1].launch()
+    assert pair[1].process.wait(60) != 0
+    assert "A newer version of this software has written to the ledger" in said(pair[1])
 
 
 def said(instance):

@@ -6,7 +6,8 @@ A record whose body (or, for a directory version, whose files) has not been read
 body is there, or its topic has been read past the end that was asked for after the record was seen: then it is gone for
 good. While an instance starts, what was in the ledger already does not wait: bodies follow behind, the newest first, and
 `behind` says so.
-A stranger's record is skipped, counted and alarmed; the tree does not know of it.
+A stranger's record is skipped, counted and alarmed; the tree does not know of it. One that is ours and cannot be read is a
+newer version's: to skip it would be another tree, so nothing is read behind it.
 """
 
 import asyncio
@@ -73,7 +74,7 @@ class Follower:
     `skipped` counts foreign records by reason, `absent` bodies that never came. `told`, `instances` are the newest
     checkpoint and the instances that were alive, with the cluster's time. `cut` is a topic that ends before what was read
     of it already, or the ledger where it begins later than it did, or has another last record: it was restored from a
-    backup, was cut, or made anew.
+    backup, was cut, or made anew. `newer` is the offset of a ledger record that a newer version wrote: reading ends there.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Follower:
         self.absent = 0
         self.behind = True
         self.cut: str | None = None
+        self.newer: int | None = None
         self._suspected: dict[str, list[float]] = {}  # when a topic was found to end too early, one after the other
         self._look_after = 0.0
         self.told: Told | None = None
@@ -231,7 +233,7 @@ class Follower:
     async def _turn(self) -> None:
         """Return when older bodies may be read: the records are there, and nobody is reading their way through them."""
         async with self._moved:
-            await self._moved.wait_for(lambda: self.short or self._is_past({LEDGER: self._free}))
+            await self._moved.wait_for(lambda: self.halted or self._is_past({LEDGER: self._free}))
             await self._moved.wait_for(lambda: time.monotonic() >= self._paged + GIVE_WAY_S)
 
     async def _follow_older(self) -> None:
@@ -275,14 +277,22 @@ class Follower:
                 self._compare(frames, message)
                 self._last = -1
                 continue
-            self._seen = message.offset + 1
+            if self.newer is not None and message.offset >= self.newer:
+                return
             if message.offset < self._mirror.next(LEDGER):
+                self._seen = message.offset + 1
                 continue  # appended by this instance, and there already
             try:
                 record, kids = parse_record(frames.open(message.key, message.value))
-            except Error as error:
+            except BadFrameError as error:
+                self._seen = message.offset + 1
                 self._skip(LEDGER, message.offset, error)
                 continue
+            except Error as error:
+                self.newer = message.offset
+                log.warning("ledger.newer", offset=message.offset, problem=error.code)
+                return
+            self._seen = message.offset + 1
             self._pending.append(ReadRecord(message.offset, record, kids))
 
     def _compare(self, frames: TopicFrames, message: Any) -> None:
@@ -302,6 +312,11 @@ class Follower:
     def short(self) -> bool:
         """Say whether a topic is not, or not all of, what was read of it."""
         return self.cut is not None
+
+    @property
+    def halted(self) -> bool:
+        """Say whether the ledger is read no further."""
+        return self.short or self.newer is not None
 
     @property
     def suspicious(self) -> bool:
@@ -556,10 +571,12 @@ class Follower:
         try:
             self.hurry()
             async with self._moved:
-                while not self._is_past(ends) and not self.short:
+                while not self._is_past(ends) and not self.halted:
                     await self._moved.wait()
         finally:
             self._asked -= 1
+        if self.newer is not None:
+            raise LedgerUnavailableError("A newer version has written to the ledger.")
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from broker.ledger.port import (
     Condition,
     LedgerUnavailableError,
     StoredBody,
+    StoreVersionError,
     Told,
 )
 from keys.digests import sha256
@@ -79,7 +80,7 @@ class KafkaLedger:
         """Open the mirror, make or check the topics, begin to read; return once all that was there is in the mirror.
 
         Raises `UnsafeStoreError` for topics or settings that are not safe, `LedgerUnavailableError` where the cluster
-        cannot be reached, `StorageFullError`.
+        cannot be reached, `StoreVersionError` where a newer version has written to the ledger, `StorageFullError`.
         """
         bound_loggers()
         self.origin: Final = origin
@@ -141,6 +142,8 @@ class KafkaLedger:
         try:
             await self._follower.refresh()
         except LedgerUnavailableError:
+            if self._follower.newer is not None:
+                raise StoreVersionError("A newer version of this software has written to the ledger.") from None
             if not self._follower.short:  # then what is here is served, and `troubles` says so
                 raise
 
@@ -390,6 +393,8 @@ class KafkaLedger:
             found.append("the cluster does not answer, what is shown may be old")
         if abs(self.skew_ms) > SKEW_MS:
             found.append("the clock differs from the cluster's")
+        if self._follower is not None and self._follower.newer is not None:
+            found.append("a newer version wrote to the ledger, and this one cannot read it")
         cut = None if self._follower is None else self._follower.cut
         if cut is not None:
             which = "the ledger's topic" if cut == LEDGER else f"the topic {cut}"

@@ -269,3 +269,32 @@ def test_what_is_appended_while_the_end_is_asked_for_makes_nobody_suspicious(top
         assert not follower.suspicious
 
     asyncio.run(scenario())
+
+
+def test_what_a_newer_version_wrote_is_not_skipped(topics, mirror, capsys):
+    maker = Maker(1)
+    topics.publish(maker.notice())
+    topics.write(LEDGER, None, b"a stranger's")
+    newer = maker.notice()
+    topics.put(LEDGER, None, b"\x02" + encode_record(newer.record, ())[1:])
+    topics.publish(maker.notice())
+
+    async def scenario():
+        follower = follower_of(topics, mirror)
+
+        async def during():
+            for _ in range(2):
+                with pytest.raises(LedgerUnavailableError):
+                    await follower.refresh()
+            follower._again("ledger")
+            with pytest.raises(LedgerUnavailableError):
+                await follower.refresh()
+
+        await following(follower, during)
+        return follower
+
+    follower = asyncio.run(scenario())
+    assert (follower.newer, follower.halted, follower.short) == (2, True, False)
+    assert offsets(mirror) == [0]
+    assert mirror.next(LEDGER) <= 2  # the version that can read it begins there
+    assert capsys.readouterr().out.count("ledger.newer") == 1
