@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from broker.ledger.kafka.admin import recheck
-from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.connection import Connection, ConnectionSettingsError
 from broker.ledger.kafka.mirror import Mirror
 from broker.ledger.kafka.producer import Producer, Sending, demand_all
 from broker.ledger.kafka.topics import CLEANED_HOURS, CLOSING_KEY, Finding
@@ -64,7 +64,11 @@ class Care:
         """Look for ever; clean where `may_clean` says so, once `refresh` has brought the ledger's records."""
         while True:
             await asyncio.sleep(self._every)
-            found = await recheck(self._connection, self._replication)
+            try:
+                found = await recheck(self._connection, self._replication)
+            except ConnectionSettingsError as error:  # somebody renews the files just now
+                log.warning("connection.unusable", detail=str(error))
+                found = None
             if found is not None:
                 self._judge(found)
             if may_clean():

@@ -7,7 +7,7 @@ import pytest
 
 from broker.ledger.kafka import care as module
 from broker.ledger.kafka.care import Care
-from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.connection import Connection, ConnectionSettingsError
 from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody, ReadRecord
 from broker.ledger.kafka.producer import Sent
 from broker.ledger.kafka.topics import CLOSING_KEY, LEDGER, Finding
@@ -185,7 +185,10 @@ def look(care, answers, monkeypatch, *, may_clean=True, refresh=None):
     async def recheck(connection, replication):
         if not answers:
             raise asyncio.CancelledError
-        return answers.pop(0)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def nothing():
         if refresh is not None:
@@ -214,3 +217,11 @@ def test_it_cleans_at_its_first_round_and_goes_on_after_a_failure(care, mirror, 
     assert producer.sent == []
     look(care, [(), ()], monkeypatch)
     assert {item.key for item in producer.sent} == {key}
+
+
+def test_a_certificate_that_cannot_be_read_for_a_moment_ends_nothing(care, monkeypatch, capsys):
+    look(care, [(FINDING,), ConnectionSettingsError("A key file cannot be read."), ()], monkeypatch)
+    assert care.findings == ()
+    said = capsys.readouterr().out
+    assert said.count("connection.unusable") == 1
+    assert "store.safe" in said
