@@ -6,8 +6,10 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from broker.app import SIGNER
-from broker.ledger.kafka.topics import LEDGER, OBJECTS, definition
+from broker.ledger.kafka.frames import FrameKeys
+from broker.ledger.kafka.topics import LEDGER, OBJECTS, body_topic, definition
 from broker.ledger.signer import HEAD
+from schemas.ids import Topic
 from tests.cluster import ADMIN, admin, clear
 from tests.faults.deployment import closing, start_all, until
 from tests.kafka.instances import instances
@@ -17,7 +19,10 @@ from tests.world import make_world
 
 pytestmark = pytest.mark.timeout(150)
 SENDER, READER = "kz/customs", "uz/focal-point"
+BODIES = body_topic(Topic("central-asia.seizures"))
 UNSAFE = "a topic is missing or its settings are not safe"
+NEWER = "a newer version wrote to the ledger, and this one cannot read it"
+SHORTER = "the topic {} is shorter than what was read of it, or another one"
 SHORT = "the ledger's topic is shorter than what was read of it, or another one"
 
 
@@ -106,6 +111,42 @@ def test_a_ledger_that_is_put_back_from_an_old_backup_while_instances_run(world,
         refuses(world, one)
     assert head(pair[0]) == before
     assert len(read(kafka, LEDGER)) == len(frames) - 2
+
+
+@pytest.mark.parametrize("topic", [OBJECTS, BODIES])
+def test_another_topic_that_is_deleted_and_made_anew_while_instances_run(world, pair, kafka, topic):
+    before = head(pair[0])
+    asyncio.run(remake(kafka, topic))
+    for one in pair:
+        until(lambda one=one: SHORTER.format(topic) in one.reasons, 60)
+        assert b'kind="ledger-shorter"' in one.metrics
+        refuses(world, one)
+    assert head(pair[0]) == before
+
+
+def test_a_ledger_of_which_something_is_deleted_while_instances_run(world, pair, kafka):
+    before = head(pair[0])
+    asyncio.run(delete_before(kafka, 2))
+    for one in pair:
+        until(lambda one=one: SHORT in one.reasons, 30)
+        assert b'kind="ledger-shorter"' in one.metrics
+        refuses(world, one)
+    assert head(pair[0]) == before
+
+
+def test_what_a_newer_version_writes_stops_who_cannot_read_it(world, pair, kafka):
+    keys = FrameKeys.parse(pair[0].frame_keys.read_bytes())
+    before = head(pair[0])
+    write(kafka, (LEDGER, None, keys.sign(LEDGER, None, b"\x02what comes")))
+    for one in pair:
+        until(lambda one=one: NEWER in one.reasons, 30)
+        refuses(world, one)
+        assert b'kind="foreign-records"' not in one.metrics
+    assert head(pair[0]) == before
+    pair[1].end()
+    pair[1].launch()
+    assert pair[1].process.wait(60) != 0
+    assert "A newer version of this software has written to the ledger" in said(pair[1])
 
 
 def said(instance):

@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.connection import Connection, ConnectionSettingsError
 from schemas.errors import Error
 
 WINDOW: Final = 1000
@@ -93,7 +93,7 @@ async def read_older(
     if not backlog:
         return
     await turn()
-    consumer = AIOKafkaConsumer(**connection.consumer())
+    consumer = await _consumer(connection)
     parts = {topic: TopicPartition(topic, 0) for topic in backlog.topics}
     try:
         while backlog:
@@ -123,6 +123,16 @@ async def read_older(
     finally:
         await consumer.stop()
     await moved()
+
+
+async def _consumer(connection: Connection) -> Any:
+    """Make a consumer, once the connection's files are of use: they were at the start, and somebody may renew them now."""
+    while True:
+        try:
+            return AIOKafkaConsumer(**connection.consumer())
+        except ConnectionSettingsError as error:
+            log.warning("connection.unusable", detail=str(error))
+            await asyncio.sleep(RETRY_S)
 
 
 async def _begin(consumer: Any, backlog: Backlog, parts: Mapping[str, TopicPartition]) -> None:

@@ -12,14 +12,15 @@ from typing import Final
 import structlog
 
 from broker.ledger.kafka.admin import recheck
-from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.connection import Connection, ConnectionSettingsError
 from broker.ledger.kafka.mirror import Mirror
 from broker.ledger.kafka.producer import Producer, Sending, demand_all
 from broker.ledger.kafka.topics import CLEANED_HOURS, CLOSING_KEY, Finding
 from schemas.errors import Error
 
 SEND_S: Final = 5.0
-_HOUR_S: Final = 3600
+_CLOSED_MS: Final = CLEANED_HOURS * 3_600_000 + 60_000
+"""After how long a segment that something was erased in is closed by the next record, and a minute: time is the nodes'."""
 _MOST: Final = 1000
 """Tombstones of an earlier signer's that are sent in one round."""
 
@@ -51,7 +52,7 @@ class Care:
         self._every = every
         self._alone_ms = int(alone_s * 1000)
         self._cluster_ms = cluster_ms
-        self._closing: set[str] | None = None  # topics in which something was erased; those of earlier lives come first
+        self._closing: dict[str, int] | None = None  # when something was last erased in a topic, by the cluster's time
         self._said: set[str] = set()
         self.findings: tuple[Finding, ...] = ()
 
@@ -61,18 +62,20 @@ class Care:
 
     async def look_on(self, may_clean: Callable[[], bool], refresh: "Callable[[], asyncio.Future[None]]") -> None:
         """Look for ever; clean where `may_clean` says so, once `refresh` has brought the ledger's records."""
-        rounds = 0
         while True:
             await asyncio.sleep(self._every)
-            found = await recheck(self._connection, self._replication)
+            try:
+                found = await recheck(self._connection, self._replication)
+            except ConnectionSettingsError as error:  # somebody renews the files just now
+                log.warning("connection.unusable", detail=str(error))
+                found = None
             if found is not None:
                 self._judge(found)
             if may_clean():
                 try:
                     # After a long pause bodies may have been read before the records that name them.
                     await refresh()
-                    await self.clean(closing=rounds * self._every % (CLEANED_HOURS * _HOUR_S) < self._every)
-                    rounds += 1
+                    await self.clean()
                 except Error as error:
                     log.warning("bodies.not_cleaned", problem=error.code)
 
@@ -86,26 +89,30 @@ class Care:
             log.info("store.safe")
         self.findings = findings
 
-    async def clean(self, *, closing: bool) -> None:
-        """Erase bodies that no record names, bury what was erased; with `closing`, write to topics in which something was.
+    async def clean(self) -> None:
+        """Erase bodies that no record names, bury what was erased, and let quiet topics close what something was erased in.
 
+        A topic is written to once `_CLOSED_MS` have passed since the last erasure in it: Kafka closes no younger segment.
         Raises `LedgerUnavailableError`; then it is done at the next round.
         """
+        now_ms = self._cluster_ms()
         with self._mirror.lock:
-            alone = self._mirror.alone(self._cluster_ms() - self._alone_ms)
+            alone = self._mirror.alone(now_ms - self._alone_ms)
             unburied = self._mirror.unburied(_MOST)
-            if self._closing is None:
-                self._closing = set(self._mirror.erased_topics())
+            # When an earlier life erased something is not known: perhaps long ago, perhaps just before its end.
+            earlier = self._mirror.erased_topics() if self._closing is None else []
         said = set(self._said)
         tombs = [Sending(topic, key, None) for topic, key in (*((topic, key) for _, topic, key in alone), *unburied)]
-        self._closing |= said | {item.topic for item in tombs}
+        erased = said | {item.topic for item in tombs}
+        closing = {} if self._closing is None else self._closing
+        due = [topic for topic, at in closing.items() if topic not in erased and now_ms - at >= _CLOSED_MS]
+        ends = [Sending(topic, CLOSING_KEY, None) for topic in sorted({*due, *earlier} - erased)]
+        demand_all(await self._producer.send([*tombs, *ends], SEND_S))
+        self._closing = closing | dict.fromkeys({*earlier, *erased}, now_ms)
         self._said.difference_update(said)
-        if closing:
-            tombs += [Sending(topic, CLOSING_KEY, None) for topic in sorted(self._closing)]
-        demand_all(await self._producer.send(tombs, SEND_S))
-        if closing:
-            self._closing.clear()
+        for topic in due:
+            del self._closing[topic]
         if alone:
             with self._mirror.lock:
-                self._mirror.erase([digest for digest, _, _ in alone])
+                self._mirror.drop([digest for digest, _, _ in alone])
             log.info("bodies.without_record", erased=len(alone))

@@ -6,7 +6,8 @@ A record whose body (or, for a directory version, whose files) has not been read
 body is there, or its topic has been read past the end that was asked for after the record was seen: then it is gone for
 good. While an instance starts, what was in the ledger already does not wait: bodies follow behind, the newest first, and
 `behind` says so.
-A stranger's record is skipped, counted and alarmed; the tree does not know of it.
+A stranger's record is skipped, counted and alarmed; the tree does not know of it. One that is ours and cannot be read is a
+newer version's: to skip it would be another tree, so nothing is read behind it.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice, takewhile
 from typing import Any, Final
 
 import structlog
@@ -54,8 +56,10 @@ RETRY_S: Final = 0.2
 STOP_S: Final = 5.0
 SAY_S: Final = 10.0
 CONFIRM_S: Final = 10.0
-"""Seconds, and asks, after which a ledger that ends too early is believed to: a node that stood still says what was."""
+"""Seconds, and asks, after which a topic that ends too early is believed to: a node that stood still says what was."""
 CONFIRM_ASKS: Final = 5
+LOOK_S: Final = 5.0
+"""Seconds between two looks at where all topics end: one that was made anew is there, and its settings are safe."""
 GIVE_WAY_S: Final = 0.5
 """Seconds after a whole page of records was read here in which older bodies are not: a view is being rebuilt."""
 _ASKING: Final = "asking"
@@ -67,9 +71,9 @@ class Follower:
     """Reads all topics into the mirror; lives on the store's event loop.
 
     `skipped` counts foreign records by reason, `absent` bodies that never came. `told`, `instances` are the newest
-    checkpoint and the instances that were alive, with the cluster's time. `short` says that the ledger ends before what
-    was read of it already, begins later than it did, or has another last record: it was restored from a backup, was cut, or
-    made anew.
+    checkpoint and the instances that were alive, with the cluster's time. `cut` is a topic that ends before what was read
+    of it already, or the ledger where it begins later than it did, or has another last record: it was restored from a
+    backup, was cut, or made anew. `newer` is the offset of a ledger record that a newer version wrote: reading ends there.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class Follower:
         self._keys = keys
         self._mirror = mirror
         self._bodies = tuple(bodies)
+        self._topics = (LEDGER, OBJECTS, CHECKPOINTS, DECISIONS, *self._bodies)
         self._name = name
         self._news = news
         self._consumers: dict[str, Any] = {}
@@ -112,9 +117,10 @@ class Follower:
         self.skipped: Counter[str] = Counter()
         self.absent = 0
         self.behind = True
-        self.short = False
-        self._suspected: list[float] = []  # when the ledger was found to end too early, one after the other
-        self._begins = 0  # where the ledger begins: only nothing was ever deleted of it
+        self.cut: str | None = None
+        self.newer: int | None = None
+        self._suspected: dict[str, list[float]] = {}  # when a topic was found to end too early, one after the other
+        self._look_after = 0.0
         self.told: Told | None = None
         self.instances: dict[str, tuple[Heartbeat, int]] = {}
         self.changed: list[str] = []
@@ -128,25 +134,24 @@ class Follower:
         self._consumers[_ASKING] = asking = AIOKafkaConsumer(**self._connection.consumer())
         with _unavailable():
             await asking.start()
-            parts = [TopicPartition(topic, 0) for topic in (LEDGER, *small, DECISIONS, *self._bodies)]
+            parts = [TopicPartition(topic, 0) for topic in self._topics]
             asking.assign(parts)
             asking.pause(*parts)
             for part in parts:
                 asking.seek(part, 0)
-        end = (await self._end((LEDGER,)))[LEDGER]
-        self._ends = await self._end(self._bodies)
-        self._free = end
+        ends = await self._reached(self._topics)
+        self._ends = {topic: ends[topic] for topic in self._bodies}
+        self._free = ends[LEDGER]
         await asyncio.gather(
             self._assign("ledger", (LEDGER,)),
             self._assign("small", small),
             self._assign("decisions", (DECISIONS,)),
             self._assign("bodies", self._bodies),
         )
-        if self._begins:
-            self._found_short("beginning")
-        while not self.short and not self._reaches(end):
+        await self._demand_beginning()
+        while self.suspicious and not self.short:
             await asyncio.sleep(CONFIRM_S / CONFIRM_ASKS)
-            end = (await self._end((LEDGER,)))[LEDGER]
+            await self._reached(self._topics)
         self._look_whether_behind()
 
     async def _assign(self, kind: str, topics: Sequence[str]) -> None:
@@ -166,7 +171,6 @@ class Follower:
                     at = self._tails[part.topic] = max(at, self._ends[part.topic] - WINDOW)
                 self._at[part.topic] = at
                 if part.topic == LEDGER:
-                    self._begins = begins[part]
                     at = max(0, self._last, begins[part])
                 consumer.seek(part, at)
         if kind == "bodies":
@@ -225,7 +229,7 @@ class Follower:
     async def _turn(self) -> None:
         """Return when older bodies may be read: the records are there, and nobody is reading their way through them."""
         async with self._moved:
-            await self._moved.wait_for(lambda: self.short or self._is_past({LEDGER: self._free}))
+            await self._moved.wait_for(lambda: self.halted or self._is_past({LEDGER: self._free}))
             await self._moved.wait_for(lambda: time.monotonic() >= self._paged + GIVE_WAY_S)
 
     async def _follow_older(self) -> None:
@@ -250,7 +254,7 @@ class Follower:
     async def _begin_again(self, kind: str) -> None:
         """Go on where a topic begins by now: what is before that was deleted. Of the ledger nothing may ever be."""
         if kind == "ledger":
-            self._suspect()
+            self._suspect(LEDGER)
         consumer = self._consumers[kind]
         try:
             begins = await consumer.beginning_offsets(list(consumer.assignment()))
@@ -269,14 +273,22 @@ class Follower:
                 self._compare(frames, message)
                 self._last = -1
                 continue
-            self._seen = message.offset + 1
+            if self.newer is not None and message.offset >= self.newer:
+                return
             if message.offset < self._mirror.next(LEDGER):
+                self._seen = message.offset + 1
                 continue  # appended by this instance, and there already
             try:
                 record, kids = parse_record(frames.open(message.key, message.value))
-            except Error as error:
+            except BadFrameError as error:
+                self._seen = message.offset + 1
                 self._skip(LEDGER, message.offset, error)
                 continue
+            except Error as error:
+                self.newer = message.offset
+                log.warning("ledger.newer", offset=message.offset, problem=error.code)
+                return
+            self._seen = message.offset + 1
             self._pending.append(ReadRecord(message.offset, record, kids))
 
     def _compare(self, frames: TopicFrames, message: Any) -> None:
@@ -290,36 +302,61 @@ class Follower:
         except Error:
             record = None
         if record != held[0][1]:
-            self._found_short("last-record")
+            self._found_cut(LEDGER, "last-record")
+
+    @property
+    def short(self) -> bool:
+        """Say whether a topic is not, or not all of, what was read of it."""
+        return self.cut is not None
+
+    @property
+    def halted(self) -> bool:
+        """Say whether the ledger is read no further."""
+        return self.short or self.newer is not None
 
     @property
     def suspicious(self) -> bool:
-        """Say whether the ledger's topic ended too early when it was last looked at."""
+        """Say whether a topic ended too early when it was last looked at."""
         return bool(self._suspected)
 
     async def look(self) -> None:
-        """Look once more where the ledger ends, if it ended too early; raise `LedgerUnavailableError`."""
-        if self._suspected and not self.short:
-            self._reaches((await self._end((LEDGER,)))[LEDGER])
+        """Look where the ledger begins, and where all topics end; raise `LedgerUnavailableError`.
 
-    def _reaches(self, end: int) -> bool:
-        """Say whether the ledger ends where it was read to, or later."""
-        if end >= self._mirror.next(LEDGER):
-            self._suspected.clear()
-        else:
-            self._suspect()
-        return not self._suspected
+        Every `LOOK_S`, or as long as one ended too early.
+        """
+        if not self.short and (self._suspected or time.monotonic() >= self._look_after):
+            self._look_after = time.monotonic() + LOOK_S
+            await self._demand_beginning()
+            await self._reached(self._topics)
 
-    def _suspect(self) -> None:
-        self._suspected.append(time.monotonic())
-        lasted = self._suspected[-1] - self._suspected[0]
-        if lasted >= CONFIRM_S and len(self._suspected) >= CONFIRM_ASKS:
-            self._found_short("end")
+    async def _demand_beginning(self) -> None:
+        """Take note where something was deleted of the ledger, if for a moment only its settings allowed it."""
+        with _unavailable():
+            (begins,) = (await self._consumers[_ASKING].beginning_offsets([TopicPartition(LEDGER, 0)])).values()
+        if begins:
+            self._found_cut(LEDGER, "beginning")
 
-    def _found_short(self, how: str) -> None:
+    async def _reached(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return where topics end, and take note of those that end before what was read of them: an end never goes back."""
+        held = {topic: self._mirror.next(topic) for topic in topics}  # before: own appends go on meanwhile
+        ends = await self._end(topics)
+        for topic, end in ends.items():
+            if end >= held[topic]:
+                self._suspected.pop(topic, None)
+            else:
+                self._suspect(topic)
+        return ends
+
+    def _suspect(self, topic: str) -> None:
+        asked = self._suspected.setdefault(topic, [])
+        asked.append(time.monotonic())
+        if asked[-1] - asked[0] >= CONFIRM_S and len(asked) >= CONFIRM_ASKS:
+            self._found_cut(topic, "end")
+
+    def _found_cut(self, topic: str, how: str) -> None:
         if not self.short:
-            log.error("ledger.shorter", how=how)
-        self.short = True
+            log.error("ledger.shorter", topic=topic, how=how)
+            self.cut = topic
 
     def _take_bodies(self, found: dict[Any, list[Any]]) -> None:
         batch = self._read_bodies(found)
@@ -469,19 +506,16 @@ class Follower:
     async def _write_ready(self) -> bool:
         moved = False
         while self._pending:
-            ready: list[ReadRecord] = []
             with self._mirror.lock:
-                while self._pending and len(ready) < PAGE:
-                    item = self._pending[0]
-                    if item.offset < self._mirror.next(LEDGER):
-                        self._pending.popleft()
-                        continue
-                    if not self._is_ready(item):
-                        break
-                    ready.append(self._pending.popleft())
+                while self._pending and self._pending[0].offset < self._mirror.next(LEDGER):
+                    self._pending.popleft()
+                ready = list(islice(takewhile(self._is_ready, self._pending), PAGE))
                 if ready:
-                    following = self._pending[0].offset if self._pending else self._seen
+                    following = self._pending[len(ready)].offset if len(ready) < len(self._pending) else self._seen
                     self._mirror.take(Batch(records=ready, next={LEDGER: following}))
+                    # Only now: what the disk did not take must be taken later, by whoever comes first.
+                    for _ in ready:
+                        self._pending.popleft()
                     moved = True
             if not ready and self._pending and not await self._passed():
                 break
@@ -529,17 +563,19 @@ class Follower:
 
     async def refresh(self) -> None:
         """Return once all is in the mirror that the topics had when this was called; raise `LedgerUnavailableError`."""
-        ends = await self._end((LEDGER, OBJECTS, CHECKPOINTS))
-        if not self._reaches(ends[LEDGER]) or self.short:
-            raise LedgerUnavailableError("The ledger's topic is not, or not all of, what was read of it.")
+        ends = await self._reached((LEDGER, OBJECTS, CHECKPOINTS))
+        if self.suspicious or self.short:
+            raise LedgerUnavailableError("A topic is not, or not all of, what was read of it.")
         self._asked += 1
         try:
             self.hurry()
             async with self._moved:
-                while not self._is_past(ends) and not self.short:
+                while not self._is_past(ends) and not self.halted:
                     await self._moved.wait()
         finally:
             self._asked -= 1
+        if self.newer is not None:
+            raise LedgerUnavailableError("A newer version has written to the ledger.")
 
 
 @contextmanager

@@ -238,7 +238,8 @@ class Mirror(_MirrorReads):
         self._db.execute(
             """INSERT INTO bodies (digest, since, kids, recorded, gone, topic, key, body) VALUES (?, ?, ?, 0, 0, ?, ?, ?)
             ON CONFLICT DO UPDATE SET topic = excluded.topic, key = excluded.key,
-            body = CASE WHEN gone THEN NULL ELSE excluded.body END WHERE body IS NULL""",
+            since = CASE WHEN recorded THEN since ELSE MAX(since, excluded.since) END,
+            body = CASE WHEN gone THEN NULL ELSE excluded.body END WHERE body IS NULL OR NOT recorded""",
             (item.digest, item.at, "".join(item.kids), item.topic, item.key, item.body),
         )
 
@@ -259,10 +260,15 @@ class Mirror(_MirrorReads):
 
     def erase(self, digests: Iterable[bytes]) -> None:
         """Erase bodies for good."""
+        self._erase("UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", digests)
+
+    def drop(self, digests: Iterable[bytes]) -> None:
+        """Erase those of some bodies that no record names, and take them again where they are sent again."""
+        self._erase("DELETE FROM bodies WHERE digest = ? AND NOT recorded", digests)
+
+    def _erase(self, how: str, digests: Iterable[bytes]) -> None:
         with transaction(self._db):
-            self._db.executemany(
-                "UPDATE bodies SET body = NULL, gone = 1 WHERE digest = ?", [(digest,) for digest in digests]
-            )
+            self._db.executemany(how, [(digest,) for digest in digests])
         with explained():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 

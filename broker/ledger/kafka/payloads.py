@@ -2,7 +2,7 @@
 
 | topic | record's key | payload |
 |---|---|---|
-| `valise.ledger` | none | number of key ids (2 bytes, big-endian) ‖ the key ids (32 bytes each) ‖ the record (spec/ledger.md) |
+| `valise.ledger` | none | version (1 byte, 1) ‖ number of key ids (2 bytes, big-endian) ‖ the key ids (32 bytes each) ‖ the record (spec/ledger.md) |
 | `valise.notices.…` | statement's SHA-256 | the sealed body |
 | `valise.objects` | name | its bytes |
 | `valise.decisions` | day | its JSON |
@@ -10,7 +10,8 @@
 | | `instance/` and a name | {`at` Unix ms, `signer`, `size`} in the one encoding |
 
 The key ids are in the ledger because who may know of a notice outlives its body. A payload that cannot be read was framed
-by a newer version: it raises `FormError` or `MalformedError` and is treated like a stranger's.
+by a newer version: it raises `FormError` or `MalformedError`. Of the ledger nothing may be missed, so that whoever reads it
+goes no further there; in the other topics it is skipped like a stranger's.
 """
 
 from dataclasses import dataclass
@@ -25,21 +26,26 @@ from schemas.record import Record
 CHECKPOINT: Final = b"checkpoint"
 INSTANCE: Final = b"instance/"
 
+_VERSION: Final = 1
+_HEAD: Final = 3
 _KID: Final = 32
 
 
 def encode_record(record: Record, kids: tuple[Kid, ...]) -> bytes:
     """Return a ledger record's payload."""
-    return b"".join((len(kids).to_bytes(2, "big"), *(b64decode(kid) for kid in kids), record.encode()))
+    return b"".join(
+        (bytes((_VERSION,)), len(kids).to_bytes(2, "big"), *(b64decode(kid) for kid in kids), record.encode())
+    )
 
 
 def parse_record(payload: bytes) -> tuple[Record, tuple[Kid, ...]]:
     """Read a ledger record's payload; raise `FormError` or `MalformedError`."""
-    count = int.from_bytes(payload[:2], "big")
-    end = 2 + count * _KID
+    if payload[:1] != bytes((_VERSION,)):
+        raise FormError("The record is of a version that is not known here.")
+    end = _HEAD + int.from_bytes(payload[1:_HEAD], "big") * _KID
     if len(payload) < end:
         raise FormError("The record is too short for its key ids.")
-    kids = tuple(Kid(b64encode(payload[at : at + _KID])) for at in range(2, end, _KID))
+    kids = tuple(Kid(b64encode(payload[at : at + _KID])) for at in range(_HEAD, end, _KID))
     return Record.parse(payload[end:]), kids
 
 

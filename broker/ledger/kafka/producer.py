@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, RequestTimedOutError
 
-from broker.ledger.kafka.connection import Connection
+from broker.ledger.kafka.connection import Connection, ConnectionSettingsError
 from broker.ledger.port import LedgerUnavailableError
 
 STOP_S: Final = 5.0
@@ -51,7 +51,8 @@ class Producer:
     async def send(self, items: Sequence[Sending], within: float) -> list[Sent | Exception]:
         """Send records, in their order where they go to one topic, and return what became of each within some seconds.
 
-        `TimeoutError` says that one may still arrive.
+        `TimeoutError` says that one may still arrive. Raises `LedgerUnavailableError` where the connection's files are of no
+        use just now; nothing was sent then.
         """
         deadline = asyncio.get_running_loop().time() + within
         try:
@@ -74,7 +75,7 @@ class Producer:
     async def _open(self) -> Any:
         async with self._opening:
             if self._producer is None:
-                producer = AIOKafkaProducer(**self._connection.producer())
+                producer = AIOKafkaProducer(**self._settings())
                 try:
                     await producer.start()
                 except BaseException:
@@ -82,6 +83,14 @@ class Producer:
                     raise
                 self._producer = producer
             return self._producer
+
+    def _settings(self) -> dict[str, Any]:
+        try:
+            return self._connection.producer()
+        except ConnectionSettingsError as error:
+            # They were of use when the topics were looked at: somebody renews them just now.
+            log.warning("connection.unusable", detail=str(error))
+            raise LedgerUnavailableError("The files of the connection to the cluster are of no use now.") from None
 
     def _judge(self, producer: Any, errors: Sequence[Exception]) -> None:
         """Give a producer up that may be poisoned; the next send makes a new one."""

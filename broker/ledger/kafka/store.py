@@ -24,15 +24,13 @@ from broker.ledger.kafka.loop import LoopThread, within_seconds
 from broker.ledger.kafka.mirror import Mirror, MirrorReader
 from broker.ledger.kafka.payloads import CHECKPOINT, INSTANCE, Heartbeat, encode_checkpoint
 from broker.ledger.kafka.producer import Producer, Sending, Sent, demand_all
-from broker.ledger.kafka.topics import (
-    CHECKPOINTS,
-    Finding,
-)
+from broker.ledger.kafka.topics import CHECKPOINTS, LEDGER, Finding
 from broker.ledger.port import (
     Append,
     Condition,
     LedgerUnavailableError,
     StoredBody,
+    StoreVersionError,
     Told,
 )
 from keys.digests import sha256
@@ -82,7 +80,7 @@ class KafkaLedger:
         """Open the mirror, make or check the topics, begin to read; return once all that was there is in the mirror.
 
         Raises `UnsafeStoreError` for topics or settings that are not safe, `LedgerUnavailableError` where the cluster
-        cannot be reached, `StorageFullError`.
+        cannot be reached, `StoreVersionError` where a newer version has written to the ledger, `StorageFullError`.
         """
         bound_loggers()
         self.origin: Final = origin
@@ -136,6 +134,7 @@ class KafkaLedger:
         self._tasks = [
             *self._follower.tasks(),
             asyncio.create_task(self._beat_on(), name="beat"),
+            asyncio.create_task(self._look_on(self._follower), name="look"),
             asyncio.create_task(self._care.look_on(self._may_clean, self._refresh_soon), name="care"),
         ]
         for task in self._tasks:
@@ -143,6 +142,8 @@ class KafkaLedger:
         try:
             await self._follower.refresh()
         except LedgerUnavailableError:
+            if self._follower.newer is not None:
+                raise StoreVersionError("A newer version of this software has written to the ledger.") from None
             if not self._follower.short:  # then what is here is served, and `troubles` says so
                 raise
         self._mirror.built()
@@ -344,14 +345,21 @@ class KafkaLedger:
         self.skew_ms = sent.at - now_ms
 
     async def _beat_on(self) -> None:
-        follower, _ = self._parts()
         while True:
             await asyncio.sleep(BEAT_S)
             try:
                 await self._beat()
-                await follower.look()
             except LedgerUnavailableError:
                 log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
+
+    async def _look_on(self, follower: Follower) -> None:
+        """Look whether the topics are what was read; by itself, for a topic that is missing is asked for in vain for long."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await follower.look()
+            except LedgerUnavailableError:
+                log.warning("topics.unreadable", kind="ends")
 
     def _may_clean(self) -> bool:
         return self._place.signer and not self.troubles()
@@ -386,10 +394,14 @@ class KafkaLedger:
             found.append("the cluster does not answer, what is shown may be old")
         if abs(self.skew_ms) > SKEW_MS:
             found.append("the clock differs from the cluster's")
-        if self._follower is not None and self._follower.short:
-            found.append("the ledger's topic is shorter than what was read of it, or another one")
+        if self._follower is not None and self._follower.newer is not None:
+            found.append("a newer version wrote to the ledger, and this one cannot read it")
+        cut = None if self._follower is None else self._follower.cut
+        if cut is not None:
+            which = "the ledger's topic" if cut == LEDGER else f"the topic {cut}"
+            found.append(f"{which} is shorter than what was read of it, or another one")
         elif self._follower is not None and self._follower.suspicious:
-            found.append("where the ledger's topic ends is not clear")
+            found.append("where a topic ends is not clear")
         if self.findings:
             found.append("a topic is missing or its settings are not safe")
         return found

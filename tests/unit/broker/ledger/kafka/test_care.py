@@ -7,10 +7,10 @@ import pytest
 
 from broker.ledger.kafka import care as module
 from broker.ledger.kafka.care import Care
-from broker.ledger.kafka.connection import Connection
-from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody
+from broker.ledger.kafka.connection import Connection, ConnectionSettingsError
+from broker.ledger.kafka.mirror import Batch, Mirror, ReadBody, ReadRecord
 from broker.ledger.kafka.producer import Sent
-from broker.ledger.kafka.topics import CLOSING_KEY, Finding
+from broker.ledger.kafka.topics import CLOSING_KEY, LEDGER, Finding
 from broker.ledger.port import LedgerUnavailableError
 from broker.ledger.stanzas import stanza_kids
 from keys.digests import statement_digest
@@ -64,13 +64,41 @@ def test_a_body_that_has_been_alone_for_long_is_buried_and_then_forgotten(care, 
     new, _ = put(mirror, TOPIC, 9_500)
     producer.fails = True
     with pytest.raises(LedgerUnavailableError):
-        asyncio.run(care.clean(closing=False))
+        asyncio.run(care.clean())
     assert mirror.body(old) is not None  # it would never be buried otherwise
     producer.fails = False
-    asyncio.run(care.clean(closing=False))
+    asyncio.run(care.clean())
     assert [(item.topic, item.key, item.value) for item in producer.sent] == [(TOPIC, key, None)]
     assert mirror.body(old) is None
     assert mirror.body(new) is not None
+
+
+def test_a_body_that_was_erased_for_want_of_a_record_is_delivered_once_it_is_published_again(care, mirror, producer):
+    entry = Maker(1).notice()
+    digest, key = entry.record.body_digest, statement_digest(entry.record.document)
+    kids = stanza_kids(entry.body)
+    with mirror.lock:
+        mirror.take(Batch(bodies=[ReadBody(TOPIC, key, digest, kids, entry.body, 8_000)]))
+    asyncio.run(care.clean())
+    with mirror.lock:
+        mirror.take(Batch(tombstones=[key]))
+        mirror.take(Batch(bodies=[ReadBody(TOPIC, key, digest, kids, entry.body, 9_990)]))
+        mirror.take(Batch(records=[ReadRecord(0, entry.record, kids)], next={LEDGER: 1}))
+    assert mirror.body(digest) == entry.body
+    producer.sent.clear()
+    asyncio.run(care.clean())
+    assert producer.sent == []
+
+
+def test_a_body_that_was_sent_again_just_now_has_its_time_to_get_a_record(care, mirror, producer):
+    entry = Maker(1).notice()
+    digest, key = entry.record.body_digest, statement_digest(entry.record.document)
+    with mirror.lock:
+        for at in (8_000, 9_990):
+            mirror.take(Batch(bodies=[ReadBody(TOPIC, key, digest, stanza_kids(entry.body), entry.body, at)]))
+    asyncio.run(care.clean())
+    assert producer.sent == []
+    assert mirror.body(digest) == entry.body
 
 
 def test_what_an_earlier_signer_erased_is_buried_until_its_topic_has_the_tombstone(care, mirror, producer):
@@ -79,32 +107,76 @@ def test_what_an_earlier_signer_erased_is_buried_until_its_topic_has_the_tombsto
     with mirror.lock:
         mirror.erase([erased])
     for _ in range(2):  # it was sent, but nobody has seen it in its topic yet
-        asyncio.run(care.clean(closing=False))
+        asyncio.run(care.clean())
     assert [(item.topic, item.key, item.value) for item in producer.sent] == [(TOPIC, key, None)] * 2
     with mirror.lock:
         mirror.take(Batch(tombstones=[key]))
-    asyncio.run(care.clean(closing=False))
+    asyncio.run(care.clean())
     assert len(producer.sent) == 2
 
 
-def test_topics_in_which_something_was_erased_are_closed_once(care, mirror, producer):
-    digest, key = put(mirror, OTHER, 9_900)
-    with mirror.lock:
-        mirror.erase([digest])  # in an earlier life
-        mirror.take(Batch(tombstones=[key]))
+class Clock:
+    ms = 10_000
+
+
+HOUR = 3_600_000
+
+
+@pytest.fixture
+def clock(care, monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(care, "_cluster_ms", lambda: made.ms)
+    return made
+
+
+def closed(producer):
+    """Return the topics that a closing record was sent to since the last call."""
+    found = [item.topic for item in producer.sent if item.key == CLOSING_KEY]
+    producer.sent.clear()
+    return found
+
+
+def test_a_topic_is_closed_once_its_segment_is_old_enough_to_be(care, producer, clock):
+    asyncio.run(care.clean())
+    clock.ms += 4 * HOUR
     care.erased_in([TOPIC])
-    asyncio.run(care.clean(closing=False))
-    assert producer.sent == []
+    asyncio.run(care.clean())
+    clock.ms += 5 * HOUR  # no segment that the erased body may be in is closed by a record now
+    care.erased_in([OTHER])
+    asyncio.run(care.clean())
+    assert closed(producer) == []
+    clock.ms += 2 * HOUR
     producer.fails = True
     with pytest.raises(LedgerUnavailableError):
-        asyncio.run(care.clean(closing=True))
+        asyncio.run(care.clean())
+    producer.fails = False
+    asyncio.run(care.clean())
+    assert closed(producer) == [TOPIC]
+    clock.ms += 4 * HOUR
+    care.erased_in([OTHER])  # again: what was erased before is not in a younger segment
+    asyncio.run(care.clean())
+    clock.ms += 7 * HOUR
+    for _ in range(2):
+        asyncio.run(care.clean())
+    assert closed(producer) == [OTHER]
+
+
+def test_what_earlier_lives_erased_is_closed_at_once_and_when_it_is_old_enough(care, mirror, producer, clock):
+    digest, key = put(mirror, OTHER, 9_900)
+    with mirror.lock:
+        mirror.erase([digest])
+        mirror.take(Batch(tombstones=[key]))
+    producer.fails = True
+    with pytest.raises(LedgerUnavailableError):
+        asyncio.run(care.clean())
     producer.fails = False
     for _ in range(2):
-        asyncio.run(care.clean(closing=True))
-    assert [(item.topic, item.key, item.value) for item in producer.sent] == [
-        (OTHER, CLOSING_KEY, None),
-        (TOPIC, CLOSING_KEY, None),
-    ]
+        asyncio.run(care.clean())
+    assert closed(producer) == [OTHER]
+    clock.ms += 7 * HOUR
+    for _ in range(2):
+        asyncio.run(care.clean())
+    assert closed(producer) == [OTHER]
 
 
 def look(care, answers, monkeypatch, *, may_clean=True, refresh=None):
@@ -113,7 +185,10 @@ def look(care, answers, monkeypatch, *, may_clean=True, refresh=None):
     async def recheck(connection, replication):
         if not answers:
             raise asyncio.CancelledError
-        return answers.pop(0)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def nothing():
         if refresh is not None:
@@ -136,9 +211,17 @@ def test_what_is_unsafe_is_said_once_and_held_against_the_store(care, monkeypatc
 
 
 def test_it_cleans_at_its_first_round_and_goes_on_after_a_failure(care, mirror, producer, monkeypatch):
-    care.erased_in([TOPIC])
+    _, key = put(mirror, TOPIC, 8_000)
     monkeypatch.setattr(care, "_every", 0.001)
     look(care, [(), ()], monkeypatch, refresh=LedgerUnavailableError("away"))
     assert producer.sent == []
     look(care, [(), ()], monkeypatch)
-    assert [item.key for item in producer.sent] == [CLOSING_KEY]
+    assert {item.key for item in producer.sent} == {key}
+
+
+def test_a_certificate_that_cannot_be_read_for_a_moment_ends_nothing(care, monkeypatch, capsys):
+    look(care, [(FINDING,), ConnectionSettingsError("A key file cannot be read."), ()], monkeypatch)
+    assert care.findings == ()
+    said = capsys.readouterr().out
+    assert said.count("connection.unusable") == 1
+    assert "store.safe" in said

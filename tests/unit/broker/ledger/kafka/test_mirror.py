@@ -129,6 +129,17 @@ def test_bodies_that_no_record_names_are_found_by_their_age(mirror, maker):
     assert found == [(alone.record.body_digest, TOPIC, statement_digest(alone.record.document))]
 
 
+def test_what_a_record_names_is_not_dropped(mirror, maker):
+    alone, named = maker.notice(), maker.notice()
+    take(mirror, bodies=[body(alone), body(named)], records=[read(0, named)])
+    with mirror.lock:
+        mirror.drop([alone.record.body_digest, named.record.body_digest])
+    assert mirror.body(named.record.body_digest) == named.body
+    assert not mirror.has(alone.record.body_digest)
+    take(mirror, bodies=[body(alone)])
+    assert mirror.body(alone.record.body_digest) == alone.body
+
+
 def test_a_reader_sees_what_was_written(mirror, maker):
     with closing(mirror.reader()) as reader:
         entry = maker.notice()

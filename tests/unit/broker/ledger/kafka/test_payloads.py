@@ -42,6 +42,13 @@ def test_a_record_that_was_cut_is_refused():
             parse_record(payload[:length])
 
 
+def test_a_record_of_another_version_is_refused():
+    payload = encode_record(Maker(1).notice().record, ())
+    assert payload[0] == 1
+    with pytest.raises(Error):
+        parse_record(b"\x02" + payload[1:])
+
+
 @given(name=st.from_regex(r"[a-z0-9][a-z0-9.-]{0,62}", fullmatch=True), note=st.binary(max_size=300))
 def test_checkpoints_say_who_published_them(name, note):
     assert parse_checkpoint(encode_checkpoint(name, note)) == (name, note)
