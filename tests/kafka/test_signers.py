@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import inspect
 import os
 import shutil
 import signal
@@ -13,7 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from broker.app import SIGNER
+from broker.ledger.kafka.loop import GRACE_S
+from broker.ledger.kafka.store import STOP_S
 from broker.ledger.signer import HEAD
+from broker.serving import Serving
+from broker.settings import Settings
 from keys.log.note import verify_checkpoint
 from tests.cluster import clear
 from tests.faults.deployment import ask, closing, until
@@ -25,6 +30,7 @@ pytestmark = pytest.mark.timeout(240)
 SENDER, READER = "kz/customs", "uz/focal-point"
 STILL = float(os.environ.get("VALISE_KAFKA_SECONDS", "12"))
 LONG = STILL > 12
+SHUTDOWN_S = Settings.model_fields["shutdown_seconds"].default
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +99,29 @@ def test_a_cluster_that_stands_still(world, two, kafka):
         until(lambda one=one: not one.reasons)
     print(f"503 after {first:.1f} s, publishing again {time.monotonic() - began:.1f} s after the cluster's return")
     until(lambda: all(len(one.notices(READER)) >= 4 for one in two))
+
+
+def test_stopping_is_bounded_while_the_cluster_stands_still(world, two, kafka):
+    for one in two:
+        one.start()
+        published(world, one)
+    most = SHUTDOWN_S + inspect.signature(Serving.stop).parameters["seconds"].default + STOP_S + 2 * GRACE_S
+    kafka.pause(1)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            # One ends with what it waits for under way, the other once it knows that the cluster is silent.
+            waiting = [threads.submit(publish, world, two[0]) for _ in range(2)]
+            until(lambda: any("does not answer" in reason for reason in two[1].reasons), 15)
+            for one in two:
+                began = time.monotonic()
+                assert one.end(seconds=most) == 0, one.printed[-2000:]
+                print(f"stopped after {time.monotonic() - began:.1f} s, {most:.0f} s at most")
+            assert [answer.result().status for answer in waiting] == [503, 503]
+    finally:
+        kafka.resume(1)
+    for one in two:
+        one.start_again()
+        published(world, one)
 
 
 def fail_over(old, new, *, copy=True):
