@@ -45,9 +45,21 @@ bench: setup
 	@mkdir -p build
 	$(BIN)/python -m tests.bench.run $(ARGS)
 
+# The faults in full length; each prints what was sent, acknowledged, lost and doubled: make soak | grep FAULT
+#   VALISE_KILLS         kills of the embedded broker and of gateways
+#   VALISE_EXHAUSTIVE    every place at which a process may die
+#   VALISE_KAFKA_KILLS   kills of an instance on Kafka
+#   VALISE_KAFKA_EVERY   seconds between two deaths of a Kafka node, and
+#   VALISE_KAFKA_LASTS   seconds for which they go on
+#   VALISE_KAFKA_AWAY    seconds for which Kafka is away
+#   VALISE_KAFKA_SECONDS seconds for which the leading node is stopped
+#   VALISE_KAFKA_PAUSED  seconds for which the signer is stopped, and an instance that does not sign
+SOAK := VALISE_KILLS=1000 VALISE_EXHAUSTIVE=1 VALISE_KAFKA_KILLS=100 VALISE_KAFKA_EVERY=20 VALISE_KAFKA_LASTS=600 \
+  VALISE_KAFKA_AWAY=600 VALISE_KAFKA_SECONDS=30 VALISE_KAFKA_PAUSED=180
+
 soak: setup
-	VALISE_KILLS=1000 VALISE_EXHAUSTIVE=1 VALISE_KAFKA_KILLS=100 VALISE_KAFKA_EVERY=20 VALISE_KAFKA_SECONDS=30 VALISE_KAFKA_AWAY=600 \
-	  $(BIN)/python -m pytest tests/faults tests/kafka --timeout=0 $(ARGS)
+	@mkdir -p build
+	$(SOAK) $(BIN)/python -m pytest tests/faults tests/kafka --timeout=0 -rP $(ARGS)
 
 # Apache Kafka for development: NODES=1 or 3, ARGS="--security tls". It needs no .venv; deploy/kafka/README.md says more.
 kafka:

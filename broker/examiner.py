@@ -30,10 +30,11 @@ class _Envelope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examination:
-    """An examined envelope and who waits for its answer."""
+    """An examined envelope, its size in bytes, and who waits for its answer."""
 
     examined: Examined
     answer: "asyncio.Future[Answer]"
+    size: int
     again: int = 0
     """How often it was decided under what another instance had changed meanwhile."""
 
@@ -75,7 +76,7 @@ class Examiner:
                 envelopes = [item for item in arrived if item is not None]
                 examined = [self._examine(item.data, item.notice_id, self._heads) for item in envelopes]
                 for item, one in zip(envelopes, examined, strict=True):
-                    self._onward.put(Examination(one, item.answer))
+                    self._onward.put(Examination(one, item.answer, len(item.data)))
         finally:
             self._onward.put(None)
 

@@ -1,7 +1,7 @@
 """What the event loop hands to the ledger thread, and how it waits: bounded, and for no longer than there is a thread.
 
-Envelopes go through the examiner first, which keeps their order. Ownership: `ended` is written by the ledger thread, and
-`waiting` is added to by the loop and read once by the ledger thread; the queue is everybody's.
+Envelopes go through the examiner first, which keeps their order. Ownership: `ended` and `_taken` are written by the ledger
+thread, `_put` by the loop, and `waiting` is added to by the loop and read once by the ledger thread; the queue is everybody's.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from schemas.ids import NoticeId
 CHUNK: Final = 64
 """Envelopes that are decided and appended together at most."""
 QUEUE: Final = 2048
+QUEUE_BYTES: Final = 128 << 20
+"""Bytes of envelopes that wait at most: read, they take several times as much of a memory that others need too."""
 ANSWER_S: Final = 15.0
 """Seconds after which a sender is told that the outcome is open: a store of several nodes may be without a leader."""
 
@@ -47,6 +49,8 @@ class Intake:
         self.waiting: set[asyncio.Future[Any]] = set()
         self.ended = False
         self._alive = alive
+        self._put = 0  # bytes of all envelopes so far
+        self._taken = 0  # of those that wait no more, whether or not somebody still waits for their answers
 
     @property
     def backlog(self) -> int:
@@ -56,8 +60,8 @@ class Intake:
     async def publish(self, notice_id: NoticeId, data: bytes) -> Answer:
         """Have one envelope published; raise `OverloadedError` when nothing can be decided now."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._demand_room()
-        self.examiner.put(notice_id, data, answer)
+        self._demand_room(1, len(data))
+        self._put_envelope(notice_id, data, answer)
         try:
             async with asyncio.timeout(ANSWER_S):
                 return await self._await(answer)
@@ -70,7 +74,7 @@ class Intake:
         Where nothing can be decided on one of them now, what lies a chunk behind it is not tried: whoever sends again from
         there on has published in the same order.
         """
-        self._demand_room(len(lines))
+        self._demand_room(len(lines), sum(map(len, lines)))
         answers: list[Answer] = []
         for at in range(0, len(lines), CHUNK):
             answers += await self._publish_piece(lines[at : at + CHUNK])
@@ -83,7 +87,7 @@ class Intake:
         loop = asyncio.get_running_loop()
         waiting: list[asyncio.Future[Answer]] = [loop.create_future() for _ in lines]
         for data, answer in zip(lines, waiting, strict=True):
-            self.examiner.put(None, data, answer)
+            self._put_envelope(None, data, answer)
         self.waiting.update(waiting)
         try:
             if self.ended:
@@ -114,10 +118,14 @@ class Intake:
         finally:
             self.waiting.discard(answer)
 
-    def _demand_room(self, wanted: int = 1) -> None:
+    def _put_envelope(self, notice_id: NoticeId | None, data: bytes, answer: "asyncio.Future[Answer]") -> None:
+        self._put += len(data)
+        self.examiner.put(notice_id, data, answer)
+
+    def _demand_room(self, wanted: int = 1, size: int = 0) -> None:
         if not self._alive():
             raise stopped()
-        if self.backlog + wanted > QUEUE:
+        if self.backlog + wanted > QUEUE or (size and self._put - self._taken + size > QUEUE_BYTES):
             raise OverloadedError("Too many requests are waiting for the ledger.")
 
     def wake_up(self) -> None:
@@ -134,6 +142,7 @@ class Intake:
             jobs.append(self.jobs.get(timeout=seconds) if seconds else self.jobs.get_nowait())
             while len(jobs) < CHUNK:
                 jobs.append(self.jobs.get_nowait())
+        self._taken += sum(job.size for job in jobs if isinstance(job, Examination))
         return jobs
 
     def end(self) -> None:

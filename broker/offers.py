@@ -89,14 +89,14 @@ class Offers:
                 break
             if number % PIECE == PIECE - 1:
                 await asyncio.sleep(0)
+            behind = self._sequencer.behind
             row = self._reader.by_index(offer.index)
             made = None if row is None else self.deliver(row, caller, kids, trust, signed)
             if isinstance(made, Withheld):
                 withheld.append(Held(caller, offer.index, signed.size, made.why))
-            elif made is None and row is not None and row.body_digest is not None and self._sequencer.behind:
-                # A cursor that passed it now would never come back to it.
-                raise Error("Bodies are still being read.", problem="unavailable")
-            elif made is not None:
+            elif made is None:
+                _demand_read(row, behind=behind)
+            else:
                 deliveries.append(Delivered(offer.number, *made))
                 size += deliveries[-1].size
         if withheld:
@@ -121,12 +121,27 @@ class Offers:
         return (made, inclusion) if isinstance(made, tuple) else made
 
     def notice(self, index: int, signed: SignedTree) -> tuple[StatementRow, SharedNotice, bytes] | None:
-        """Return a notice that stands at an index with its row and its inclusion; None where nothing is to be delivered."""
+        """Return a notice that stands at an index with its row and its inclusion; None where nothing is to be delivered.
+
+        Raises `Error` where its body may still be read.
+        """
+        behind = self._sequencer.behind
         row = self._reader.by_index(index)
         found = None if row is None else self._find(row, signed)
+        if found is None:
+            _demand_read(row, behind=behind)
         return None if row is None or found is None else (row, *found)
 
     def _find(self, row: StatementRow, signed: SignedTree) -> tuple[SharedNotice, bytes] | None:
         if signed.note is None or row.index >= signed.size:
             return None
         return self.memory.find(row, signed.size, signed.note)
+
+
+def _demand_read(row: StatementRow | None, *, behind: bool) -> None:
+    """Raise `Error` where a body may still be read: a cursor that passed it now would never come back to it.
+
+    `behind` was asked before the body was looked for: it may have come between the two.
+    """
+    if behind and row is not None and row.body_digest is not None and not row.erased:
+        raise Error("Bodies are still being read.", problem="unavailable")

@@ -53,6 +53,8 @@ LOOK_S: Final = 0.2
 
 FRESH_MS: Final = 5000
 """How old a checkpoint over an unsigned leaf may be before the broker says that it is not ready."""
+OLD_MS: Final = 120_000
+"""How old any checkpoint may be: it is renewed each minute, and clients alarm after three."""
 
 
 class Serving:
@@ -401,6 +403,8 @@ class Serving:
             reasons.append("no checkpoint is signed yet")
         elif self.size > self.note_size and self.now_ms() - self._sequencer.signed_at > FRESH_MS:
             reasons.append("the newest leaves are not signed")
+        elif self.now_ms() - self._sequencer.signed_at > OLD_MS:
+            reasons.append("the newest checkpoint is old")  # what lies beyond it may not have been heard of
         return reasons
 
     def figures(self) -> Figures:

@@ -67,7 +67,7 @@ class Source(Protocol):
         ...
 
     def notice(self, index: int, signed: SignedTree) -> tuple[StatementRow, SharedNotice, bytes] | None:
-        """Return what is to be delivered of a leaf."""
+        """Return what is to be delivered of a leaf; raise `Error` where that cannot be read now."""
         ...
 
 

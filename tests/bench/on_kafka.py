@@ -1,5 +1,6 @@
 """Publishing on a Kafka of three nodes beside a pass-through that verifies nothing: one interleaved run, medians of five.
 
+Then each node dies once, while senders retry as gateways do: the longest time in which nothing was acknowledged.
 Broker, pass-through, load generator and all three nodes share the machine's cores.
 """
 
@@ -20,13 +21,16 @@ from keys.batch import Signed
 from tests import cluster
 from tests.bench.load import at_rate, closed_loop
 from tests.bench.publish import ROUNDS, figure, make, prepare
-from tests.faults.deployment import closing
-from tests.kafka.instances import instances
+from tests.faults.deployment import closing, until
+from tests.kafka.instances import Instance, instances
+from tests.kafka.load import Load, under_load
 from tests.world import World
 
 TOPIC = "pass-through"
 TOGETHER = 100
 CONNECTIONS = 64
+STALL = 5.0
+"""Seconds that publishing may stand still when a node dies."""
 
 
 @contextmanager
@@ -86,10 +90,26 @@ def signed_together(world: World, count: int) -> list[Signed]:
     return found
 
 
+def stall(kafka: cluster.Cluster, one: Instance, envelopes: Sequence[Signed]) -> float:
+    """Kill each node once under a steady load and return the longest time without an acknowledgement, in seconds."""
+    load = Load([one], envelopes, pause=0.2)
+
+    async def deaths() -> None:
+        for node in kafka.nodes:
+            await asyncio.to_thread(kafka.kill, node.number)
+            await asyncio.sleep(2 * STALL)  # it stays away for longer than publishing may stand still
+            await asyncio.to_thread(kafka.start, node.number)
+            await asyncio.to_thread(until, lambda number=node.number: kafka.serving(number) == 3, 30)
+
+    asyncio.run(under_load(load, deaths))
+    return float(load.stall)
+
+
 def run(folder: Path, count: int = 600) -> list[dict[str, object]]:
     """Measure and return the figures."""
     world = make()
     ten = prepare(world, count * ROUNDS + 800, 10)
+    steady = prepare(world, 4000, 2)
     bodies = batches(world, signed_together(world, 1000 * ROUNDS))
     singles, beside, many, many_beside = [], [], [], []
     with cluster.running(3) as kafka:
@@ -108,6 +128,7 @@ def run(folder: Path, count: int = 600) -> list[dict[str, object]]:
                 many.append(asyncio.run(post_all(one.address, some)))
             single = statistics.median(singles)
             latencies = sorted(asyncio.run(at_rate(one.address, ten[count * ROUNDS : -100], single / 2)))
+            longest = stall(kafka, one, steady)
     p99 = latencies[int(len(latencies) * 0.99)] * 1000
     ratio = statistics.median(a / b for a, b in zip(singles, beside, strict=True))
     wide = statistics.median(a / b for a, b in zip(many, many_beside, strict=True))
@@ -116,6 +137,8 @@ def run(folder: Path, count: int = 600) -> list[dict[str, object]]:
         figure("Kafka: batches of 100", statistics.median(many), "/s", wide, "pass-through's batches", 1.5),
         {"name": "Kafka: p99 to receipt at half of that load", "value": round(p99, 2), "unit": "ms", "ratio": None,
          "beside": None, "goal": 50, "holds": p99 <= 50},
+        {"name": "Kafka: longest stall when a node dies", "value": round(longest, 2), "unit": "s", "ratio": None,
+         "beside": None, "goal": STALL, "holds": longest <= STALL},
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from adapters.gateway import settings as gateway_settings
 from broker import command, serving
 from broker import settings as broker_settings
 from broker.http.protocol import CONNECTIONS
-from broker.ledger.kafka import store
+from broker.ledger.kafka import loop, store
 from schemas.errors import Error
 from tests.deploy.command_lines import DEPLOY, fault, read_unit
 
@@ -107,7 +107,8 @@ def test_the_credential_is_the_one_that_the_program_reads(name, read):
 def test_there_is_time_to_stop_in_order(name):
     if name == "valise-broker":
         requests = broker_settings.Settings.model_fields["shutdown_seconds"].default
-        behind = inspect.signature(serving.Serving.stop).parameters["seconds"].default + store.STOP_S
+        # The cluster's loop is waited for twice where it hangs: to be told to stop, and to end.
+        behind = inspect.signature(serving.Serving.stop).parameters["seconds"].default + store.STOP_S + 2 * loop.GRACE_S
     else:
         requests = gateway_settings.Settings.model_fields["shutdown_seconds"].default
         behind = service.STOP_SECONDS

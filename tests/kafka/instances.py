@@ -60,6 +60,14 @@ class Instance(BrokerService):
         """Return why it is not ready; nothing where it is."""
         return ask(f"{self.address}/readyz").json().get("reasons", [])
 
+    @property
+    def replacements(self) -> int:
+        """Return how many producers it has given up, by its metrics."""
+        (line,) = [
+            line for line in self.metrics.split(b"\n") if line.startswith(b"valise_producer_replacements_total ")
+        ]
+        return int(float(line.split()[-1]))
+
     def ledger(self, folder: Path) -> KafkaLedger:
         """Open the cluster's ledger in another folder, as an instance that does not sign."""
         folder.mkdir()

@@ -28,16 +28,28 @@ def letters(world, count, sender, readers):
     return list(chain.from_iterable(world.sign(unsigned[at : at + 100]) for at in range(0, count, 100)))
 
 
+def unending(world, sender, readers):
+    """Yield signed envelopes for as long as somebody asks for them."""
+    while True:
+        yield from letters(world, 20, sender, readers)
+
+
+def tell(fault, **counts):
+    """Print a line of the fault table: what happened, and what became of what was sent."""
+    print(f"FAULT | {fault} | " + " | ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
+
+
 class Load:
     """Sends envelopes to any of some instances, again until each has a receipt, and looks at every checkpoint meanwhile."""
 
-    def __init__(self, instances, envelopes, *, connections=8, pause=0.0, seed=0):
+    def __init__(self, instances, envelopes, *, connections=8, pause=0.0, seed=0, patience=30.0):
         self.instances = instances
         self.ahead = envelopes
         self.envelopes = []  # that were sent
         self.over = False
         self.connections = connections
         self.pause = pause
+        self.patience = patience  # seconds for one answer
         self.chance = random.Random(seed)
         self.receipts = {}
         self.created = 0
@@ -49,7 +61,7 @@ class Load:
     async def run(self):
         """Send all, or until it is `over`, and return once all that were sent have their receipts."""
         waiting = iter(self.ahead)
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self.patience)) as session:
             watching = asyncio.create_task(self._watch(session))
             try:
                 await asyncio.gather(*(self._work(session, waiting) for _ in range(self.connections)))
@@ -103,29 +115,58 @@ class Load:
         times = sorted(self.times)
         return max((after - before for before, after in pairwise(times)), default=0.0)
 
-    def __str__(self):
-        return (
-            f"{len(self.envelopes)} sent, {len(self.receipts)} acknowledged, {self.tries} tries, "
-            f"{self.unavailable} answered 503, longest stall {self.stall:.1f} s, {len(self.notes)} checkpoints"
-        )
+    @property
+    def lasted(self):
+        """Return the seconds between the first acknowledgement and the last."""
+        return max(self.times) - min(self.times) if self.times else 0.0
 
 
-def reconcile(world, instances, load, folder: Path, reader, *, extra=()):
+async def under_load(load, trouble):
+    """Let trouble come while senders send, which they do for longer than it lasts."""
+    task = asyncio.create_task(load.run())
+    try:
+        await asyncio.sleep(1)
+        await trouble()
+        assert not task.done(), "the load was over before the trouble"
+        over = time.monotonic()
+        while max(load.times, default=0.0) < over:
+            assert time.monotonic() < over + 60, "nothing is acknowledged any more"
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+    finally:
+        load.over = True
+        await task
+
+
+def reconcile(world, instances, load, folder: Path, fault, *, extra=(), **counts):
     """Compare what senders were answered with what readers get, with each instance's tree, and with one made anew.
 
-    Ends the instances. `extra` are notices that were published beside the load.
+    Ends the instances. `extra` are notices that were published beside the load; `fault` and `counts` are what happened.
     """
+    replaced = [instance.replacements for instance in instances]
     sent = {signed.statement.notice_id for signed in load.envelopes}
     assert load.receipts.keys() == sent
     expected = sent | set(extra)
     feeds = []
     for instance in instances:
-
-        def arrived(instance=instance):
-            ids = [one.statement.notice_id for one in asyncio.run(read_feed(world, instance.address))]
-            return ids if len(ids) >= len(expected) else None
-
-        feeds.append(until(arrived, 30, 0.3))
+        end = time.monotonic() + 30
+        while len(ids := asyncio.run(_ids(world, instance))) < len(expected) and time.monotonic() < end:
+            time.sleep(0.3)
+        feeds.append(ids)
+    tell(
+        fault,
+        **counts,
+        sent=len(sent),
+        acknowledged=len(load.receipts),
+        lost=max(len(expected - set(ids)) for ids in feeds),
+        doubled=max(len(ids) - len(set(ids)) for ids in feeds),
+        longest_stall=f"{load.stall:.1f} s",
+        lasted=f"{load.lasted:.0f} s",
+        tries=load.tries,
+        answered_503=load.unavailable,
+        checkpoints=len(load.notes),
+        producers_replaced=sum(replaced),
+    )
     for ids in feeds:
         assert len(ids) == len(set(ids)), "delivered twice"
         assert set(ids) == expected, "lost, or never sent"
@@ -135,7 +176,10 @@ def reconcile(world, instances, load, folder: Path, reader, *, extra=()):
         for false_alarm in ("body.absent", "ledger.shorter", "record.foreign", "kafka.task_failed"):
             assert false_alarm not in instance.printed
     assert_one_tree(world, instances, load, folder)
-    print(f"{load}; 0 lost, 0 delivered twice, one tree in {len(instances)} instances and made anew")
+
+
+async def _ids(world, instance):
+    return [one.statement.notice_id for one in await read_feed(world, instance.address)]
 
 
 def assert_one_tree(world, instances, load, folder: Path):

@@ -20,7 +20,7 @@ from keys.log.note import verify_checkpoint
 from tests import cluster
 from tests.faults.deployment import Reply, ask, closing, until
 from tests.kafka.instances import instances
-from tests.kafka.load import JSON, letters
+from tests.kafka.load import JSON, letters, tell
 from tests.world import make_world
 
 pytestmark = pytest.mark.timeout(150)
@@ -152,7 +152,8 @@ def test_the_signer_is_cut_off_and_comes_back(world, pair, link):
         link.mend()
     began = time.monotonic()
     until(lambda: ask_far(far, "/readyz").status == 200, 30)
-    print(f"503 after {waited:.1f} s, ready {time.monotonic() - began:.1f} s after the link's return")
+    ready = f"{time.monotonic() - began:.1f} s"
+    tell("the signer cut off", answered_503_after=f"{waited:.1f} s", ready_after_the_return=ready)
     assert publish_far(second).status == 200  # published at the other meanwhile
     assert until(lambda: (found := publish_far(first).status) in (200, 201) and found)
     until(lambda: signed_near().size > 12)

@@ -137,4 +137,4 @@ def test_a_rolling_restart_loses_no_request(world, pair, tmp_path):
         await task
 
     asyncio.run(restart())
-    reconcile(world, pair, load, tmp_path, READER)
+    reconcile(world, pair, load, tmp_path, "each instance restarted in turn")

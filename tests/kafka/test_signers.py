@@ -1,9 +1,10 @@
 """A cluster or an instance that stands still, and another signer: nothing stale is signed or acknowledged, reads go on.
 
-`VALISE_KAFKA_SECONDS` says how long the old signer stands still (12; `make soak` 30).
+`VALISE_KAFKA_PAUSED` says how long the old signer stands still (12; `make soak` 180).
 """
 
 import asyncio
+import inspect
 import os
 import shutil
 import signal
@@ -13,18 +14,26 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from broker.app import SIGNER
+from broker.ledger.kafka.loop import GRACE_S
+from broker.ledger.kafka.store import STOP_S
+from broker.ledger.kafka.topics import LEDGER
 from broker.ledger.signer import HEAD
+from broker.serving import Serving
+from broker.settings import Settings
 from keys.log.note import verify_checkpoint
 from tests.cluster import clear
 from tests.faults.deployment import ask, closing, start_all, until
 from tests.faults.test_clocks import FAKETIME
 from tests.kafka.instances import instances
+from tests.kafka.load import tell
+from tests.kafka.writing import alter
 from tests.world import make_world
 
-pytestmark = pytest.mark.timeout(240)
+PAUSED = float(os.environ.get("VALISE_KAFKA_PAUSED", "12"))
+pytestmark = pytest.mark.timeout(240 + PAUSED)
 SENDER, READER = "kz/customs", "uz/focal-point"
-STILL = float(os.environ.get("VALISE_KAFKA_SECONDS", "12"))
-LONG = STILL > 12
+LONG = PAUSED > 12
+SHUTDOWN_S = Settings.model_fields["shutdown_seconds"].default
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +99,53 @@ def test_a_cluster_that_stands_still(world, two, kafka):
     for one in two:
         published(world, one)
         until(lambda one=one: not one.reasons)
-    print(f"503 after {first:.1f} s, publishing again {time.monotonic() - began:.1f} s after the cluster's return")
+    back = f"{time.monotonic() - began:.1f} s"
+    tell("a cluster of one node stopped", first_503_after=f"{first:.1f} s", publishing_again_after=back)
     until(lambda: all(len(one.notices(READER)) >= 4 for one in two))
+
+
+def test_stopping_is_bounded_while_the_cluster_stands_still(world, two, kafka):
+    for one in two:
+        one.start()
+        published(world, one)
+    most = SHUTDOWN_S + inspect.signature(Serving.stop).parameters["seconds"].default + STOP_S + 2 * GRACE_S
+    kafka.pause(1)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            # One ends with what it waits for under way, the other once it knows that the cluster is silent.
+            waiting = [threads.submit(publish, world, two[0]) for _ in range(2)]
+            until(lambda: any("does not answer" in reason for reason in two[1].reasons), 15)
+            for one in two:
+                began = time.monotonic()
+                assert one.end(seconds=most) == 0, one.printed[-2000:]
+                took = f"{time.monotonic() - began:.1f} s"
+                tell("an instance ended while Kafka stands still", stopped_after=took, at_most=f"{most:.0f} s")
+            assert [answer.result().status for answer in waiting] == [503, 503]
+    finally:
+        kafka.resume(1)
+    for one in two:
+        one.start_again()
+        published(world, one)
+
+
+def test_a_producer_whose_send_failed_is_replaced_and_counted(world, two, kafka):
+    """A topic that keeps the newest of a key takes nothing without one, and what failed may have poisoned the producer."""
+    one = two[0]
+    one.start()
+    published(world, one)
+    assert one.replacements == 0
+    signed = world.envelope(SENDER, [READER])
+    alter(kafka, LEDGER, cleanup_policy="compact")
+    try:
+        answer = one.publish(signed)
+        assert (answer.status, answer.code) == (503, "unavailable")
+        until(lambda: one.replacements)
+    finally:
+        alter(kafka, LEDGER)
+    until(lambda: one.publish(signed).status in (200, 201), 30)
+    assert "producer.replaced" in one.printed
+    until(lambda: len(one.notices(READER)) == 2)
+    tell("the ledger's topic refuses records", producers_replaced=one.replacements, lost=0, doubled=0)
 
 
 def fail_over(old, new, *, copy=True):
@@ -155,7 +209,7 @@ def test_an_old_signer_that_goes_on_after_a_pause_signs_nothing(world, two, tmp_
     for _ in range(3):
         published(world, new)
     until(lambda: not new.reasons)
-    until(lambda: time.monotonic() - paused > STILL, STILL + 1)
+    until(lambda: time.monotonic() - paused > PAUSED, PAUSED + 1)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(publish, world, old)  # it was asked while it stood still
         time.sleep(0.2)
@@ -172,3 +226,4 @@ def test_an_old_signer_that_goes_on_after_a_pause_signs_nothing(world, two, tmp_
     before = checkpoint(world, new)
     assert abs(before.at - time.time()) < 65
     assert checkpoint(world, old).size < before.size
+    tell(f"the signer stopped for {PAUSED:.0f} s, another one signs meanwhile", clock_moved=moved, signed_by_the_old=0)

@@ -7,6 +7,7 @@ What became of the records that failed is for the caller to read from the topic;
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -58,17 +59,21 @@ class Producer:
         try:
             async with asyncio.timeout_at(deadline):
                 producer = await self._open()
-                waiting = [
-                    asyncio.ensure_future(await producer.send(item.topic, key=item.key, value=item.value))
-                    for item in items
-                ]
         except (KafkaError, OSError, TimeoutError) as error:
-            self._judge(self._producer, [error])
             return [error] * len(items)
-        if not waiting:
-            return []
-        await asyncio.wait(waiting, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
-        found = [_outcome(one) for one in waiting]
+        topics: dict[str, list[tuple[int, Sending]]] = {}
+        for number, item in enumerate(items):
+            topics.setdefault(item.topic, []).append((number, item))
+        sending: dict[int, asyncio.Future[Any] | Exception] = {}
+        with suppress(TimeoutError):
+            # A topic that takes nothing just now keeps nobody but itself.
+            async with asyncio.timeout_at(deadline), asyncio.TaskGroup() as handing:
+                for line in topics.values():
+                    handing.create_task(_hand_over(producer, line, sending))
+        waiting = [one for one in sending.values() if isinstance(one, asyncio.Future)]
+        if waiting:
+            await asyncio.wait(waiting, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        found = [_outcome(sending.get(number)) for number in range(len(items))]
         self._judge(producer, [one for one in found if isinstance(one, Exception)])
         return found
 
@@ -94,7 +99,7 @@ class Producer:
 
     def _judge(self, producer: Any, errors: Sequence[Exception]) -> None:
         """Give a producer up that may be poisoned; the next send makes a new one."""
-        if producer is None or producer is not self._producer or all(isinstance(one, _HARMLESS) for one in errors):
+        if producer is not self._producer or all(isinstance(one, _HARMLESS) for one in errors):
             return
         self._producer = None
         self.replacements += 1
@@ -123,7 +128,24 @@ async def _stop(producer: Any) -> None:
         log.warning("producer.stopped", failed=type(task.exception()).__name__)
 
 
-def _outcome(one: "asyncio.Future[Any]") -> Sent | Exception:
+async def _hand_over(
+    producer: Any, line: Sequence[tuple[int, Sending]], sending: "dict[int, asyncio.Future[Any] | Exception]"
+) -> None:
+    """Hand a topic's records to the producer one after the other, and note by number what is awaited of each."""
+    for number, item in line:
+        try:
+            handed = await producer.send(item.topic, key=item.key, value=item.value)
+        except (KafkaError, OSError, TimeoutError) as error:
+            sending[number] = error
+        else:
+            sending[number] = asyncio.ensure_future(handed)
+
+
+def _outcome(one: "asyncio.Future[Any] | Exception | None") -> Sent | Exception:
+    if one is None:
+        return TimeoutError()  # there was no time to hand it over
+    if isinstance(one, Exception):
+        return one
     if not one.done():
         # Nobody waits for it any more; it must not be reported as an exception that was never retrieved.
         one.add_done_callback(lambda done: done.cancelled() or done.exception())

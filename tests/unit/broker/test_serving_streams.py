@@ -8,6 +8,7 @@ import pytest
 from broker import sequencer
 from broker.checkpoints import SignedTree
 from broker.http.auth import Authenticated, Standing
+from broker.view.store import ViewReader
 from keys.envelope import open_notice, verify_delivery
 from keys.log.note import verify_checkpoint
 from schemas.delivery import Delivery
@@ -243,3 +244,27 @@ async def test_who_waits_for_leaves_beyond_a_checkpoint_is_woken_with_the_next(w
             serving._announced(SignedTree(note, signed), kids, size)
             assert event.is_set() is woken
         del serving._waiting[event]
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_a_notice_whose_body_is_still_read_is_not_passed(world, tmp_path, monkeypatch, live):
+    async with running(world, tmp_path) as broker:
+        subscriber = Subscriber(broker, world, READER)
+        await publish(broker, world.envelope(SENDER, [READER]))
+        await subscriber.got(1)
+        if not live:
+            subscriber.cut()
+        with monkeypatch.context() as patch:
+            patch.setattr(sequencer.Sequencer, "behind", True)
+            patch.setattr(ViewReader, "body", lambda *_: None)
+            await publish(broker, late := world.envelope(SENDER, [READER]))
+            await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
+            if not live:
+                subscriber.begin()
+            await until(subscriber.task.done)
+            assert subscriber.error.code == "unavailable"
+            assert len(subscriber.reader.deliveries) == 1
+        subscriber.begin()
+        await subscriber.got(2)
+        assert late.statement.notice_id in ids_of(subscriber.reader.whole())
+        subscriber.cut()

@@ -204,6 +204,30 @@ async def test_a_full_queue_is_said_at_once(world, broker, monkeypatch):
     assert outcomes([await publish(broker, signed[5])]) == ["created"]
 
 
+async def test_what_waits_is_bounded_in_bytes_also_when_nobody_waits_for_its_answer_any_more(
+    world, broker, monkeypatch
+):
+    signed = letters(world, 5)
+    monkeypatch.setattr(intake, "QUEUE_BYTES", sum(len(one.envelope) for one in signed[:2]) + 100)
+    monkeypatch.setattr(intake, "ANSWER_S", 0.05)
+    async with held(broker):
+        for one in signed[:2]:
+            with pytest.raises(OverloadedError):  # whether it will be published is open
+                await publish(broker, one)
+        for ask in (publish(broker, signed[2]), broker.serving.publish_many([one.envelope for one in signed[2:4]])):
+            with pytest.raises(OverloadedError, match="Too many"):
+                await ask
+    monkeypatch.undo()
+    assert outcomes([await publish(broker, one) for one in signed[:4]]) == [
+        "repeated",
+        "repeated",
+        "created",
+        "created",
+    ]
+    assert broker.sequencer.intake._put == broker.sequencer.intake._taken > 0
+    sound(broker)
+
+
 async def test_who_goes_away_disturbs_nobody(world, broker):
     one, two = letters(world, 2)
     async with held(broker):

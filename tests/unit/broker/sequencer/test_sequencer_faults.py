@@ -6,7 +6,9 @@ import orjson
 import pytest
 
 from broker import sequencer as module
+from broker import serving
 from broker.answers import OverloadedError
+from broker.checkpoints import OwnCheckpoints
 from broker.ledger.port import LedgerUnavailableError, StorageFullError
 from broker.ledger.signer import SignerError
 from broker.view.store import Applied
@@ -310,6 +312,18 @@ async def test_a_clock_that_ran_back_is_said_and_counted(world, broker, clock):
     assert broker.serving.readiness() == []
     assert broker.ledger.length() == length + 2
     assert broker.view.skipped == {}
+
+
+async def test_a_checkpoint_that_nobody_renews_is_said_to_be_old(broker, clock, monkeypatch):
+    """As where only reading hangs: heartbeats are written, and no newer checkpoint is heard of."""
+    with monkeypatch.context() as patch:
+        patch.setattr(OwnCheckpoints, "due", lambda *_: False)
+        clock.ms += serving.OLD_MS - 1000
+        assert broker.serving.readiness() == []
+        clock.ms += 2000
+        assert broker.serving.readiness() == ["the newest checkpoint is old"]
+        assert broker.serving.figures().gauges["ready"] == 0
+    await until(lambda: broker.serving.readiness() == [])
 
 
 async def test_what_another_instance_has_overtaken_is_decided_again_and_not_for_ever(world, broker):
