@@ -11,8 +11,9 @@ from typing import Final
 
 import structlog
 
-from adapters.gateway import asking, deletions, duties, inbox, outbox
+from adapters.gateway import asking, awaited, deletions, duties, inbox, outbox
 from adapters.gateway.alarms import Alarms
+from adapters.gateway.awaited import Awaited
 from adapters.gateway.follow import Follower
 from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.network import Network
@@ -26,6 +27,7 @@ AT_ONCE: Final = 500
 OVERDUE: Final = "reply-overdue"
 ESCALATED: Final = "reply-escalated"
 DUTY: Final = "duty-overdue"
+UNCERTIFIED: Final = "certificate-overdue"
 _log = structlog.get_logger("gateway")
 
 
@@ -75,7 +77,10 @@ class Keeper:
         waiting = await self._store.read(partial(duties.past, now=now, deleting=False, limit=AT_ONCE))
         if any(duty.state == "open" for duty in waiting):
             await self._store.write(partial(duties.mark_overdue, now=now))
-        await self._call(network, waiting, now)
+        due = await self._store.read(partial(awaited.past, now=now, limit=AT_ONCE))
+        if any(not item.lacking for item in due):
+            await self._store.write(partial(awaited.complete, found=due))
+        await self._call(network, waiting, tuple(item for item in due if item.lacking), now)
 
     def _certificates_owed(self, tx: Transaction) -> bool:
         return any(deletions.owed(tx, who, limit=1) for who in self._participants)
@@ -100,9 +105,12 @@ class Keeper:
                 told.append(who)
         return told
 
-    async def _call(self, network: Network, waiting: tuple[Duty, ...], now: int) -> None:
+    async def _call(
+        self, network: Network, waiting: tuple[Duty, ...], uncertified: tuple[Awaited, ...], now: int
+    ) -> None:
         """Raise an alarm for what each participant has to do at once, and end it once nothing is left."""
-        late: dict[str, list[str]] = {OVERDUE: [], ESCALATED: [], DUTY: []}
+        late: dict[str, list[str]] = {OVERDUE: [], ESCALATED: [], DUTY: [], UNCERTIFIED: []}
+        late[UNCERTIFIED] = [f"{item.notice_id} by {', '.join(item.lacking)}" for item in uncertified]
         for duty in waiting:
             kind = _kind(duty, network, now)
             if kind is not None:
@@ -120,6 +128,7 @@ _SAYS: Final[Mapping[str, str]] = {
     OVERDUE: "The time for an answer is over",
     ESCALATED: "An agency has not answered in time, and its State must",
     DUTY: "An obligation is overdue",
+    UNCERTIFIED: "A text is to be gone, and nobody has certified that it is",
 }
 
 

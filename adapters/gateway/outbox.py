@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.gateway import duties, history
+from adapters.gateway import awaited, duties, history
 from adapters.gateway.draft import Draft
 from adapters.gateway.entries import Addressed, Entry, IdempotencyError, Key, Own, Parts, Publication, Sealing
 from adapters.gateway.status import WAITING, Addressee, Kept, NoticeStatus, SanitisedCopy, State, Text, Trouble, Via
@@ -58,8 +58,8 @@ def accept(
     kept = []
     for notice_id, draft in drafts:
         tx.connection.execute(
-            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, copy_of, accepted_at, draft)"
-            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, copy_of, accepted_at, draft,"
+            " certify_due) VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?, ?, ?)",
             (
                 notice_id,
                 participant,
@@ -70,6 +70,7 @@ def accept(
                 copy_of,
                 at,
                 tx.seal(DRAFT, notice_id, draft.encode()),
+                awaited.due(draft),
             ),
         )
         kept.append(Kept(notice_id, created=True))
@@ -178,7 +179,8 @@ def _take_effect(tx: Transaction, seq: int, *, at: int) -> None:
     if act == "correct":
         tx.connection.execute("UPDATE outbox SET state = 'corrected' WHERE id = ? AND state = 'published'", (ref,))
     elif act == "recall":
-        tx.connection.execute(_RECALLED, (ref,))
+        gone = tx.connection.execute(f"{_RECALLED} RETURNING id", (ref,)).fetchall()
+        awaited.recalled(tx, tuple(name for (name,) in gone), at=at)
     elif act == "grant":
         _granted(tx, seq, ref)
     if answers is not None:
@@ -202,7 +204,8 @@ def adopt(
     name = parts.notice_id
     seq = tx.connection.execute(
         "INSERT INTO outbox (id, participant, act, state, ref, answers, copy_of, accepted_at, draft, notice_id,"
-        " statement_digest, published_at, ledger_index) VALUES (?, ?, ?, 'published', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " statement_digest, published_at, ledger_index, certify_due)"
+        " VALUES (?, ?, ?, 'published', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             name,
             participant,
@@ -216,6 +219,7 @@ def adopt(
             hashlib.sha256(parts.statement).digest(),
             at,
             index,
+            awaited.due(draft),
         ),
     ).lastrowid
     assert seq is not None  # it was just inserted
