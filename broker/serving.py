@@ -23,6 +23,8 @@ from broker.http.service import (
     FeedPage,
     HeldNotice,
     LogObject,
+    OwnPage,
+    OwnStatement,
     Subscription,
 )
 from broker.ledger.port import Condition
@@ -37,6 +39,7 @@ from broker.view.store import View, ViewReader
 from keys.log.proof import Proof, encode
 from keys.log.tiles import Tile
 from schemas.encoding import Time, b64encode, from_seconds
+from schemas.envelope import envelope_bytes
 from schemas.errors import Error
 from schemas.ids import Kid, NoticeId, Origin, ParticipantId, Pattern, Role, is_state, role_of
 from schemas.leaf import EVENTS
@@ -385,6 +388,25 @@ class Serving:
                 for row in rows
             ],
         )
+
+    async def own_page(self, caller: ParticipantId, after: int, limit: int) -> OwnPage:
+        """Return a page of what the caller has published, whole, as long as it is not erased."""
+        signed_size, size = self.note_size, 0
+        # By role, because grants have no stanza of their sender's; the State's others are passed over.
+        found = self._view_of_loop.page_for_audit(after, limit, (role_of(caller),), (), signed_size)
+        following = found[-1].index + 1 if len(found) >= limit else max(after, signed_size)
+        own: list[OwnStatement] = []
+        for item in found:
+            if size > PAGE_BYTES:
+                return OwnPage(item.index, own)
+            row = self._view_of_loop.by_index(item.index)
+            assert row is not None  # it was just found there
+            body = self._view_of_loop.body(row) if row.sender == caller else None
+            if body is not None:
+                envelope = envelope_bytes(item.record.document, item.record.proof or b"", body)
+                size += len(envelope)
+                own.append(OwnStatement(item.index, item.record.leaf.received_at, envelope))
+        return OwnPage(following, own)
 
     # Health
 

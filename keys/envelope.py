@@ -21,7 +21,7 @@ from keys.log import merkle
 from keys.log.note import VerifiedCheckpoint
 from keys.sign import verify_pair
 from schemas import strict_json
-from schemas.delivery import Delivery, Grant
+from schemas.delivery import Delivery, Grant, SealedShare
 from schemas.encoding import b64decode, b64encode, encode, from_seconds
 from schemas.envelope import Envelope, GrantedKeys, Proof, SealedHeader, SealedNotice, Stanza
 from schemas.errors import Error, FormError, MalformedError
@@ -276,18 +276,39 @@ def open_notice(verified: VerifiedDelivery, key: seal.SealingKey) -> OpenedNotic
     Whether the notice follows its kind's schema is for the caller to check. Raises `VerificationError`.
     """
     share = verified.delivery.sealed
-    content_key = ContentKey(key.open_key(share.stanza.ek, share.stanza.encrypted_key))
-    if digests.key_commitment(content_key) != share.header.key_commitment:
-        raise VerificationError("The content key is not the committed one.")
-    plaintext = seal.decrypt(content_key, share.iv, share.ciphertext, share.tag, share.header.protected.encode("ascii"))
+    content_key, notice = _open(verified.statement, share, share.stanza, key)
     inclusion = verified.delivery.inclusion
     return OpenedNotice(
         statement=verified.statement,
-        notice=read_plaintext(verified.statement, plaintext),
+        notice=notice,
         received_at=inclusion.received_at,
         index=LedgerIndex(inclusion.index),
         content_key=content_key,
     )
+
+
+def open_own(verified: VerifiedEnvelope, key: seal.SealingKey) -> dict[str, Json]:
+    """Open a whole envelope by one of its stanzas, as its sender can, and return the notice without its label.
+
+    Raises `VerificationError`, also for an envelope that seals nothing to the key: a grant, an open act, another's.
+    """
+    sealed = verified.envelope.sealed
+    stanzas = sealed.recipients if isinstance(sealed, SealedNotice) else ()
+    stanza = next((one for one in stanzas if one.kid == key.kid), None)
+    if stanza is None or not isinstance(sealed, SealedNotice):
+        raise VerificationError("It is not sealed to this key.")
+    return _open(verified.envelope.statement, sealed, stanza, key)[1]
+
+
+def _open(
+    statement: Statement, sealed: SealedNotice | SealedShare, stanza: Stanza, key: seal.SealingKey
+) -> tuple[ContentKey, dict[str, Json]]:
+    content_key = ContentKey(key.open_key(stanza.ek, stanza.encrypted_key))
+    if digests.key_commitment(content_key) != sealed.header.key_commitment:
+        raise VerificationError("The content key is not the committed one.")
+    protected = sealed.header.protected.encode("ascii")
+    plaintext = seal.decrypt(content_key, sealed.iv, sealed.ciphertext, sealed.tag, protected)
+    return content_key, read_plaintext(statement, plaintext)
 
 
 def read_plaintext(statement: Statement, plaintext: bytes) -> dict[str, Json]:

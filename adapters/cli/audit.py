@@ -15,7 +15,7 @@ from adapters.audit.bundle import make_evidence
 from adapters.audit.check import Checked, check_evidence
 from adapters.audit.evidence import Content
 from adapters.audit.verify import Report, verify_log
-from adapters.cli import desk
+from adapters.cli import court, desk
 from adapters.cli.broker_access import with_broker
 from adapters.cli.deployment import Deployment, cache_folder
 from adapters.cli.failures import AnswerIsNoError
@@ -24,19 +24,22 @@ from adapters.cli.passphrase import PassphraseFile, passphrase
 from adapters.cli.terminal import Column, terminal
 from adapters.client.answers import Audited
 from adapters.client.broker import BrokerClient, Sign
+from adapters.client.errors import AnswerError
 from adapters.gateway.folder import Folder
 from adapters.gateway.identity import Identity, load_all
+from adapters.gateway.network import Network
 from keys.custody import durable
 from keys.custody.file import FileCustody
 from keys.directory.directory import Directory
 from keys.directory.update import root_fingerprint
-from keys.envelope import open_notice, verify_delivery
+from keys.envelope import OpenedNotice, open_notice, verify_delivery
 from keys.log.note import verify_checkpoint
 from schemas import ids
 from schemas.delivery import Delivery
 from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import NoticeId, ParticipantId
+from schemas.rules.compile import compile_rules
 from schemas.statement import Statement
 
 app = typer.Typer(help="Audit the log without reading notices; check evidence offline.", no_args_is_help=True)
@@ -137,15 +140,26 @@ def bundle(
     release_content: Annotated[
         bool, typer.Option("--release-content", help="Put the content key in: whoever has the file reads the notice.")
     ] = False,
+    permit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="The originator's permit, where a received notice must not be used in court without."
+        ),
+    ] = None,
 ) -> None:
-    """Gather one notice's evidence into a file that checks with no network."""
+    """Gather one notice's evidence into a file that checks with no network.
+
+    The content of a received notice is not released where its handling code or a law asks for the originator's leave,
+    unless that leave is shown.
+    """
+    permits = tuple(ids.notice_id(one) for one in permit or ())
     auditor = auditor_of(folder, participant, passphrase_file)
     name = ids.notice_id(notice)
     receipt = None if receipt_file is None else receipt_file.read_text(encoding="ascii").strip()
 
     async def work(broker: BrokerClient) -> bytes:
         directory = (await desk.newest(broker, auditor.deployment, cache_folder(auditor.deployment))).directory
-        content = await _content(broker, auditor, directory, name) if release_content else None
+        content = await _content(broker, auditor, directory, name, permits) if release_content else None
         evidence = await make_evidence(broker, directory, name, sign=auditor.sign, receipt=receipt, content=content)
         return evidence.encode()
 
@@ -226,14 +240,29 @@ def _deployment(file: Path | None) -> Deployment:
     return Deployment.parse(file.read_bytes())
 
 
-async def _content(broker: BrokerClient, auditor: Auditor, directory: Directory, name: NoticeId) -> Content:
-    """Open one's own delivery of a notice and return its content key and ciphertext."""
-    delivery = Delivery.parse(await broker.notice(name, auditor.sign))
-    checkpoint = verify_checkpoint(delivery.inclusion.checkpoint, directory.log.keys)
-    own = auditor.identity.sealing
-    verified = verify_delivery(delivery, directory, checkpoint, revoked={}, own=own)
+async def _content(
+    broker: BrokerClient, auditor: Auditor, directory: Directory, name: NoticeId, permits: tuple[NoticeId, ...]
+) -> Content:
+    """Open one's own delivery of a notice and return its content key and ciphertext, where that may be released."""
+
+    async def fetch(wanted: NoticeId) -> tuple[Delivery, OpenedNotice]:
+        delivery = Delivery.parse(await broker.notice(wanted, auditor.sign))
+        checkpoint = verify_checkpoint(delivery.inclusion.checkpoint, directory.log.keys)
+        own = auditor.identity.sealing
+        verified = verify_delivery(delivery, directory, checkpoint, revoked={}, own=own)
+        if verified.statement.notice_id != wanted:
+            raise AnswerError("What the broker delivered is not the notice that was asked for.")
+        return delivery, open_notice(verified, own[delivery.sealed.stanza.kid])
+
+    async def opened_of(wanted: NoticeId) -> OpenedNotice:
+        return (await fetch(wanted))[1]
+
+    delivery, opened = await fetch(name)
+    now = from_seconds(_now())
+    rules = compile_rules(version=directory.version, boundary=now, network=directory.network, laws=directory.laws)
+    network = Network(directory, rules, {}, {}, None, ())
+    await court.demand_leave(opened, auditor.identity.participant, network, permits, opened_of, now=now)
     share = delivery.sealed
-    opened = open_notice(verified, own[share.stanza.kid])
     return Content(bytes(opened.content_key), share.header.protected, share.iv, share.ciphertext, share.tag)
 
 

@@ -185,6 +185,7 @@ def _show_status(found: dict[str, Json]) -> None:
             ("Acknowledged", "seen"),
             ("Answer due (UTC)", "reply_due"),
             ("Answered by", "answered_by"),
+            ("Certified as gone by", "certified_by"),
             ("Corrected by", "corrected_by"),
             ("Recalled by", "recalled_by"),
             ("Text", "text"),

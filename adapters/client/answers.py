@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from adapters.client.errors import AnswerError
 from schemas import encoding, ids, strict_json
 from schemas.encoding import B64, Members, Time, b64decode
+from schemas.envelope import Envelope
 from schemas.errors import FormError, MalformedError, TooLargeError
 from schemas.ids import Code, LedgerIndex, NoticeId, ParticipantId, Pattern, Topic
 from schemas.leaf import Leaf
@@ -78,6 +79,23 @@ class AuditPage:
 
     next: int
     statements: tuple[Audited, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One sealed statement of one's own as it was published: its leaf's index and time (Unix ms), the whole envelope."""
+
+    index: LedgerIndex
+    received_at: int
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPage:
+    """A page of one's own statements, and the cursor behind it."""
+
+    next: int
+    statements: tuple[Published, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +253,23 @@ def _audited(value: Json, at: str) -> Audited:
         body_digest=None if m.absent("body_digest") else m.binary("body_digest", 32),
         erased=m.boolean("erased"),
     )
+
+
+def own_page(data: bytes) -> OwnPage:
+    """Read a page of one's own statements; raise `AnswerError`."""
+    with _answer("a page of one's own statements"):
+        m = Members(strict_json.parse(data, limit=LIMITS.batch), ("next", "statements"))
+        rows = tuple(_own(item, f"/statements/{n}") for n, item in enumerate(m.items("statements")))
+        return OwnPage(m.integer("next"), rows)
+
+
+def _own(value: Json, at: str) -> Published:
+    m = Members(value, ("index", "received_at", "envelope"), at)
+    envelope = m.value["envelope"]
+    if not isinstance(envelope, dict):
+        raise FormError("Must be an object.", pointer=f"{at}/envelope")
+    parsed = Envelope.parse(encoding.encode(envelope))
+    return Published(LedgerIndex(m.integer("index")), m.integer("received_at"), parsed)
 
 
 def uploaded(data: bytes) -> Uploaded:

@@ -184,6 +184,12 @@ class BrokerClient:
         """Return the subscriptions as the broker counts them."""
         return answers.subscriptions((await self._call("GET", "/subscriptions", sign=sign, limit=LIMITS.batch)).body)
 
+    async def own(self, sign: Sign, *, after: int, limit: int = 100) -> answers.OwnPage:
+        """Return a page of what the caller itself has published, by whichever of its gateways."""
+        query = {"after": str(after), "limit": str(limit)}
+        answer = await self._call("GET", "/statements", query=query, sign=sign, limit=LIMITS.batch)
+        return answers.own_page(answer.body)
+
     async def audit(self, sign: Sign, *, after: int, limit: int = 100) -> answers.AuditPage:
         """Return a page of signed statements that an auditor may see."""
         query = {"after": str(after), "limit": str(limit)}

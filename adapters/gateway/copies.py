@@ -29,7 +29,7 @@ def follow(tx: Transaction, participant: ParticipantId, publications: Iterable[P
 def of(tx: Transaction, participant: ParticipantId, name: NoticeId) -> Own | None:
     """Return the published copy of an own notice or correction, by that one's outbox id."""
     row = tx.connection.execute(
-        "SELECT notice_id FROM outbox WHERE copy_of = ? AND act IN ('issue', 'correct') AND receipt IS NOT NULL",
+        "SELECT notice_id FROM outbox WHERE copy_of = ? AND act IN ('issue', 'correct') AND ledger_index IS NOT NULL",
         (name,),
     ).fetchone()
     return None if row is None else outbox.own(tx, participant, row[0])

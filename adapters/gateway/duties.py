@@ -159,7 +159,7 @@ def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
     if code == DELETE_BY:
         values = said.get("values") or ()
         # By a day and before a day are the same here: at its first second it is gone.
-        return _day(values[0]) if values else None
+        return day(values[0]) if values else None
     days = said.get("days")
     ahead = None
     if isinstance(days, str) and days.isascii() and days.isdigit() and len(days) < 6:
@@ -171,7 +171,8 @@ def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
     return times.received_at + ahead if ahead is not None and code in (CERTIFY, REPORT, TACIT) else None
 
 
-def _day(text: object) -> int | None:
+def day(text: object) -> int | None:
+    """Return when a day (`YYYY-MM-DD`) begins, in Unix ms; None for what is no day."""
     try:
         return int(datetime.strptime(str(text), "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000
     except ValueError:

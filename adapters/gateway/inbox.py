@@ -5,7 +5,7 @@ neither loses a notice nor shows it twice. A recall erases what it recalls and l
 the old text to the new one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -160,12 +160,17 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
         expires_at=statement.expires_at,
         is_focal_point=item.is_focal_point,
     )
+    # Another gateway of the participant may have answered it before it arrived here.
+    answer = outbox.answer_to(tx, participant, statement.notice_id)
+    if answer is not None:
+        duties.answered(tx, participant, statement.notice_id, answer[0], at=answer[1])
     if statement.ref is None:
         return
     if statement.act in _ANSWERING or (statement.act == "issue" and _states_answer(statement.label)):
         duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
     if statement.act in ("permit", "refuse") and item.notice is not None:
-        _permission(tx, participant, statement, item.notice, item.received_at)
+        word = _Word(statement.act, statement.sender, statement.ref, statement.notice_id, item.received_at)
+        _permission(tx, participant, word, item.notice)
 
 
 _ANSWERING: Final = ("permit", "refuse", "consent")
@@ -176,11 +181,62 @@ def _states_answer(label: Label | None) -> bool:
     return label is not None and any(item.code == ANSWERS for item in label.conditions)
 
 
-def _permission(
-    tx: Transaction, participant: ParticipantId, statement: Statement, said: Mapping[str, Json], at: int
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A `permit` or `refuse`: whose, about what, its own id, and when its leaf was received in Unix ms."""
+
+    act: str
+    sender: ParticipantId
+    ref: NoticeId
+    notice_id: NoticeId
+    at: int
+
+
+def permit_again(tx: Transaction, participant: ParticipantId, question: NoticeId) -> None:
+    """Let answers count that arrived before the question was known here that another gateway has asked."""
+    for notice_id, act, at, head, cell in tx.connection.execute(
+        "SELECT notice_id, act, received_at, head, content FROM inbox WHERE participant = ? AND ref = ?"
+        " AND act IN ('permit', 'refuse') AND state = 'opened' ORDER BY ledger_index",
+        (participant, question),
+    ).fetchall():
+        content = tx.open_or_none(CONTENT, f"{participant}/{notice_id}", cell)
+        if content is not None:
+            word = _Word(act, _sender(tx, participant, notice_id, head), question, notice_id, at)
+            _permission(tx, participant, word, orjson.loads(content))
+
+
+def granted(
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    readers: Collection[ParticipantId],
+    by: NoticeId,
+    *,
+    at: int,
 ) -> None:
+    """Note that those who had asked for access to an own notice have it by a grant of another gateway's."""
+    for question, head in tx.connection.execute(
+        "SELECT notice_id, head FROM inbox WHERE participant = ? AND ref = ? AND act = 'ask_access' AND state = 'opened'",
+        (participant, notice_id),
+    ).fetchall():
+        if _sender(tx, participant, question, head) in readers:
+            duties.answered(tx, participant, question, by, at=at)
+
+
+def acknowledged_elsewhere(
+    tx: Transaction, participant: ParticipantId, notice_id: NoticeId, digest: bytes, by: NoticeId, *, at: int
+) -> None:
+    """Note that another gateway of the participant has acknowledged a notice, by the statement `by`."""
+    tx.connection.execute(
+        "UPDATE inbox SET acknowledged_at = coalesce(acknowledged_at, ?), acknowledgement = ? WHERE participant = ?"
+        " AND notice_id = ? AND statement_digest = ? AND acknowledgement IS NULL AND state <> 'unverified'",
+        (at, by, participant, notice_id, digest),
+    )
+
+
+def _permission(tx: Transaction, participant: ParticipantId, statement: _Word, said: Mapping[str, Json]) -> None:
     """Let a notice's sender permit or refuse a use of it: what it answers is our question, or the notice itself."""
-    assert statement.ref is not None  # the caller has looked
+    at = statement.at
     about, use = statement.ref, said.get("use")
     question = outbox.asked(tx, participant, statement.ref)
     if question is not None:

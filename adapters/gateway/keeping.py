@@ -12,8 +12,9 @@ from typing import Final
 
 import structlog
 
-from adapters.gateway import asking, deletions, duties, inbox, outbox
+from adapters.gateway import asking, awaited, deletions, duties, inbox, outbox
 from adapters.gateway.alarms import Alarms
+from adapters.gateway.awaited import Awaited
 from adapters.gateway.duties import Late
 from adapters.gateway.follow import Follower
 from adapters.gateway.labels import LabelDefaults
@@ -28,6 +29,7 @@ AT_ONCE: Final = 500
 OVERDUE: Final = "reply-overdue"
 ESCALATED: Final = "reply-escalated"
 DUTY: Final = "duty-overdue"
+UNCERTIFIED: Final = "certificate-overdue"
 _log = structlog.get_logger("gateway")
 
 
@@ -76,7 +78,10 @@ class Keeper:
                 self._wake(who)
         if await self._store.read(partial(duties.becomes_overdue, now=now)):
             await self._store.write(partial(duties.mark_overdue, now=now))
-        await self._call(network, now)
+        due = await self._store.read(partial(awaited.past, now=now, limit=AT_ONCE))
+        if any(not item.lacking for item in due):
+            await self._store.write(partial(awaited.complete, found=due))
+        await self._call(network, tuple(item for item in due if item.lacking), now)
 
     def _certificates_owed(self, tx: Transaction) -> bool:
         return any(deletions.owed(tx, who, limit=1) for who in self._participants)
@@ -101,20 +106,26 @@ class Keeper:
                 told.append(who)
         return told
 
-    async def _call(self, network: Network, now: int) -> None:
+    async def _call(self, network: Network, uncertified: tuple[Awaited, ...], now: int) -> None:
         """Raise an alarm for what each participant has to do at once, and end it once nothing is left."""
         found = await self._store.read(partial(self._late, network=network, now=now))
-        for kind in _SAYS:
+        for kind in (OVERDUE, ESCALATED, DUTY):
             late = [one for one in found if one.kind == kind]
-            if late:
-                number = sum(one.number for one in late)
-                # The newest of each participant first: nobody's is hidden behind another's.
-                ranked = ((one, rank) for rank in range(_SHOWN) for one in late if rank < len(one.notices))
-                names = [f"{one.participant} {one.notices[rank]}" for one, rank in ranked][:_SHOWN]
-                more = f" and {number - len(names)} more" if number > len(names) else ""
-                await self._alarms.start(kind, f"{_SAYS[kind]}: {', '.join(names)}{more}.")
-            else:
-                await self._alarms.end(kind)
+            # The newest of each participant first: nobody's is hidden behind another's.
+            ranked = ((one, rank) for rank in range(_SHOWN) for one in late if rank < len(one.notices))
+            names = [f"{one.participant} {one.notices[rank]}" for one, rank in ranked]
+            await self._say(kind, names, sum(one.number for one in late))
+        names = [f"{item.notice_id} by {', '.join(item.lacking)}" for item in uncertified]
+        await self._say(UNCERTIFIED, names, len(names))
+
+    async def _say(self, kind: str, names: list[str], number: int) -> None:
+        """Raise the alarm of one kind for so many, or end it where there are none."""
+        shown = names[:_SHOWN]
+        if number:
+            more = f" and {number - len(shown)} more" if number > len(shown) else ""
+            await self._alarms.start(kind, f"{_SAYS[kind]}: {', '.join(shown)}{more}.")
+        else:
+            await self._alarms.end(kind)
 
     def _late(self, tx: Transaction, network: Network, now: int) -> list["_Late"]:
         found = []
@@ -131,6 +142,7 @@ _SAYS: Final[Mapping[str, str]] = {
     OVERDUE: "The time for an answer is over",
     ESCALATED: "An agency has not answered in time, and its State must",
     DUTY: "An obligation is overdue",
+    UNCERTIFIED: "A text is to be gone, and nobody has certified that it is",
 }
 
 

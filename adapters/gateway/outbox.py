@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.gateway import duties, history
+from adapters.gateway import awaited, duties, history
 from adapters.gateway.draft import Draft
 from adapters.gateway.entries import Addressed, Entry, IdempotencyError, Key, Own, Parts, Publication, Sealing
 from adapters.gateway.status import WAITING, Addressee, Kept, NoticeStatus, SanitisedCopy, State, Text, Trouble, Via
@@ -58,8 +58,8 @@ def accept(
     kept = []
     for notice_id, draft in drafts:
         tx.connection.execute(
-            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, copy_of, accepted_at, draft)"
-            " VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outbox (id, participant, act, state, series, ref, answers, copy_of, accepted_at, draft,"
+            " certify_due) VALUES (?, ?, ?, 'kept', ?, ?, ?, ?, ?, ?, ?)",
             (
                 notice_id,
                 participant,
@@ -70,6 +70,7 @@ def accept(
                 copy_of,
                 at,
                 tx.seal(DRAFT, notice_id, draft.encode()),
+                awaited.due(draft),
             ),
         )
         kept.append(Kept(notice_id, created=True))
@@ -167,17 +168,77 @@ def mark_published(tx: Transaction, publications: Sequence[Publication]) -> None
             " proof = NULL, sealed = NULL WHERE seq = ? AND state = 'sealed'",
             (item.receipt, item.index, item.at, item.seq),
         )
-        act, ref, answers, participant = tx.connection.execute(
-            "SELECT act, ref, answers, participant FROM outbox WHERE seq = ?", (item.seq,)
-        ).fetchone()
-        if act == "correct":
-            tx.connection.execute("UPDATE outbox SET state = 'corrected' WHERE id = ? AND state = 'published'", (ref,))
-        elif act == "recall":
-            tx.connection.execute(_RECALLED, (ref,))
-        elif act == "grant":
-            _granted(tx, item.seq, ref)
-        if answers is not None:
-            duties.answered(tx, participant, answers, _notice_id(tx, item.seq), at=item.at)
+        _take_effect(tx, item.seq, at=item.at)
+
+
+def _take_effect(tx: Transaction, seq: int, *, at: int) -> None:
+    """Let what was published act on what it is about."""
+    act, ref, answers, participant = tx.connection.execute(
+        "SELECT act, ref, answers, participant FROM outbox WHERE seq = ?", (seq,)
+    ).fetchone()
+    if act == "correct":
+        tx.connection.execute("UPDATE outbox SET state = 'corrected' WHERE id = ? AND state = 'published'", (ref,))
+    elif act == "recall":
+        gone = tx.connection.execute(f"{_RECALLED} RETURNING id", (ref,)).fetchall()
+        awaited.recalled(tx, tuple(name for (name,) in gone), at=at)
+    elif act == "grant":
+        _granted(tx, seq, ref)
+    if answers is not None:
+        duties.answered(tx, participant, answers, _notice_id(tx, seq), at=at)
+
+
+def adopt(
+    tx: Transaction,
+    participant: ParticipantId,
+    draft: Draft,
+    *,
+    parts: Parts,
+    index: LedgerIndex,
+    at: int,
+    addressed: Addressed,
+    ref: NoticeId | None,
+    answers: NoticeId | None,
+    copy_of: NoticeId | None,
+) -> None:
+    """Keep what another gateway of the participant has published, as if it had been this one; there is no receipt of it here."""
+    name = parts.notice_id
+    seq = tx.connection.execute(
+        "INSERT INTO outbox (id, participant, act, state, ref, answers, copy_of, accepted_at, draft, notice_id,"
+        " statement_digest, published_at, ledger_index, certify_due)"
+        " VALUES (?, ?, ?, 'published', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            name,
+            participant,
+            draft.act,
+            ref,
+            answers,
+            copy_of,
+            at,
+            tx.seal(DRAFT, name, draft.encode()),
+            name,
+            hashlib.sha256(parts.statement).digest(),
+            at,
+            index,
+            awaited.due(draft),
+        ),
+    ).lastrowid
+    assert seq is not None  # it was just inserted
+    tx.connection.execute(
+        "UPDATE outbox SET recipients = ?, statement = ? WHERE seq = ?",
+        (tx.seal(RECIPIENTS, seq, addressed.encode()), tx.seal(STATEMENT, seq, parts.statement), seq),
+    )
+    tx.connection.execute("INSERT INTO alias (notice_id, seq) VALUES (?, ?)", (name, seq))
+    _take_effect(tx, seq, at=at)
+
+
+def answer_to(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> tuple[NoticeId, int] | None:
+    """Return the first published answer to a notice of the inbox and its time; another gateway's may be known before that."""
+    row = tx.connection.execute(
+        "SELECT notice_id, published_at FROM outbox WHERE answers = ? AND participant = ? AND ledger_index IS NOT NULL"
+        " ORDER BY ledger_index LIMIT 1",
+        (notice_id, participant),
+    ).fetchone()
+    return None if row is None else (NoticeId(row[0]), int(row[1]))
 
 
 def _notice_id(tx: Transaction, seq: int) -> NoticeId:
@@ -291,7 +352,7 @@ def own(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> Own
     """Return a participant's own published notice, by any id that it had."""
     row = tx.connection.execute(
         "SELECT outbox.seq, id, outbox.notice_id, state, draft, recipients, ledger_index FROM alias JOIN outbox USING (seq)"
-        " WHERE alias.notice_id = ? AND participant = ? AND receipt IS NOT NULL",
+        " WHERE alias.notice_id = ? AND participant = ? AND ledger_index IS NOT NULL",
         (notice_id, participant),
     ).fetchone()
     if row is None:
@@ -315,7 +376,7 @@ def corrections(tx: Transaction, participant: ParticipantId, name: NoticeId) -> 
     rows = tx.connection.execute(
         "WITH RECURSIVE chain (id) AS (VALUES (?) UNION"
         " SELECT outbox.id FROM outbox JOIN chain ON outbox.ref = chain.id WHERE act = 'correct')"
-        " SELECT notice_id FROM outbox WHERE id IN chain AND id <> ? AND receipt IS NOT NULL ORDER BY seq",
+        " SELECT notice_id FROM outbox WHERE id IN chain AND id <> ? AND ledger_index IS NOT NULL ORDER BY seq",
         (name, name),
     ).fetchall()
     return [found for (notice_id,) in rows if (found := own(tx, participant, notice_id)) is not None]

@@ -6,6 +6,7 @@ this one is opened. One whose checkpoint cannot be admitted is fetched again too
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
@@ -18,6 +19,7 @@ from adapters.client.errors import AnswerError, BrokerAwayError, RefusedError
 from adapters.gateway import inbox, outbox
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.draft import Draft
+from adapters.gateway.elsewhere import Elsewhere
 from adapters.gateway.feed import Feed
 from adapters.gateway.follow import Follower, TooOldError
 from adapters.gateway.identity import Identity
@@ -56,10 +58,13 @@ class Receiver:
         now_ms: Callable[[], int],
         in_thread: Callable[[Callable[[], Opened]], Awaitable[Opened]],
         arrived: Callable[[], None],
+        wake: Callable[[], None],
     ) -> None:
+        """`arrived` tells that something has come, `wake` the participant's sender that something waits."""
         self._identity = identity
         self._participant = identity.participant
         sign = identity.signer(origin, now_ms)
+        self.elsewhere = Elsewhere(identity, store, client, follower, sign, now_ms=now_ms, wake=wake)
         self._feed = Feed(client, sign)
         self._reopener = Reopener(identity, store, client, sign)
         self._store = store
@@ -114,6 +119,10 @@ class Receiver:
         opened = await self._open(read)
         if opened is None:
             return False
+        if page.deliveries:
+            # What is answered here may have been said through another gateway; where that cannot be read now, it is later.
+            with contextlib.suppress(Error):
+                await self.elsewhere.catch_up()
 
         def keep(tx: Transaction) -> tuple[int, int]:
             new = inbox.put(tx, self._participant, opened.arrivals, page.next, at=self._now_ms())

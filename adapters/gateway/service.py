@@ -190,11 +190,13 @@ class Gateway:
             now_ms=self._now_ms,
             in_thread=self._in_thread,
             arrived=partial(self._arrivals.tell, who),
+            wake=sender.wake,
         )
         acknowledger = Acknowledger(who, self.store, self._now_ms, self.options.acknowledge_seconds, sender.wake)
         self._loops.run(f"send {who}", sender.run)
         self._loops.run(f"receive {who}", receiver.run)
         self._loops.run(f"reopen {who}", receiver.reopen)
+        self._loops.run(f"elsewhere {who}", partial(receiver.elsewhere.run, self.options.duty_seconds))
         self._loops.run(f"acknowledge {who}", acknowledger.run)
         if self.options.practice_notice:
             self._loops.run(f"practice {who}", partial(self._practise, who))

@@ -296,6 +296,12 @@ class NoticeStatus:
         return tuple(dict.fromkeys(said))
 
     @property
+    def certified_by(self) -> tuple[ParticipantId, ...]:
+        """Return who has certified that its text is gone there, in the order of their certificates."""
+        said = (one.participant for one in self.history if not one.own and one.act == "certify")
+        return tuple(dict.fromkeys(said))
+
+    @property
     def kind(self) -> Code | None:
         """Return the notice's kind."""
         return None if self.label is None else self.label.kind

@@ -14,7 +14,21 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from broker.http import audit, batch, directory, feed, health, log, notices, openapi, problems, publish, resolve, stream
+from broker.http import (
+    audit,
+    batch,
+    directory,
+    feed,
+    health,
+    log,
+    notices,
+    openapi,
+    own,
+    problems,
+    publish,
+    resolve,
+    stream,
+)
 from broker.http.batch import BatchEndpoint
 from broker.http.edge import Edge, request_id
 from broker.http.publish import PublishEndpoint
@@ -29,6 +43,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     directory.router,
     log.router,
     audit.router,
+    own.router,
     resolve.router,
     health.router,
 )

@@ -69,6 +69,23 @@ class AuditPage:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnStatement:
+    """A sealed statement of the caller's: its leaf's index and time (Unix ms), and the envelope's bytes."""
+
+    index: LedgerIndex
+    received_at: int
+    envelope: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPage:
+    """A page of one's own statements; `next` is the cursor to go on from."""
+
+    next: int
+    statements: Sequence[OwnStatement]
+
+
+@dataclass(frozen=True, slots=True)
 class LogObject:
     """What stands behind a leaf: a statement with its proof, or an event (no proof)."""
 
@@ -169,6 +186,10 @@ class Service(Protocol):
 
     async def audit_page(self, caller: ParticipantId, after: int, limit: int) -> AuditPage:
         """Return a page of statements, having recorded the access; raise `Error` where the caller has no mandate."""
+        ...
+
+    async def own_page(self, caller: ParticipantId, after: int, limit: int) -> OwnPage:
+        """Return a page of what the caller has published and is not erased."""
         ...
 
     async def log_object(self, digest: bytes, caller: ParticipantId | None) -> LogObject | None:

@@ -77,6 +77,7 @@ TABLE = {
     "subscriptions": signed(200, 200, 200, 200, 200, 200),
     "resolveRecipients": signed(200, 200, 200, 200, 200, 200),
     "auditStatements": signed(403, 403, 403, 200, 200, 200),
+    "ownStatements": signed(200, 200, 200, 200, 200, 200),
     # Of a sealed notice, of an open act, of an event that needs no signature, but none that does not hold either.
     "logObject sealed": signed(200, 200, 404, 200, 200, 404),
     "logObject open": signed(200, 200, 200, 200, 200, 200),
@@ -177,6 +178,7 @@ def scene(tmp_path_factory):
             "held": ("GET", "/v1/feed/held"),
             "subscriptions": ("GET", "/v1/subscriptions"),
             "auditStatements": ("GET", "/v1/audit/statements"),
+            "ownStatements": ("GET", "/v1/statements"),
             "resolveRecipients": ("POST", "/v1/recipients/resolve", question(), JSON),
             "publish": ("PUT", address, notice.envelope, JSON),
             "publishMany": ("POST", "/v1/notices", notice.envelope, LINES),

@@ -194,6 +194,7 @@ class NoticeDocument(Document):
         description="When answers are due, in UTC; null where none is, or it is not published."
     )
     answered_by: tuple[str, ...]
+    certified_by: tuple[str, ...] = Field(description="Who has certified that the text is gone there.")
     history: tuple[EventDocument, ...]
     notice: Plain | None = Field(
         description="What an issue or correction says; null once it was recalled or has expired, and in lists without `texts`."

@@ -80,6 +80,7 @@ _NOTICE: Final[dict[str, Any]] = {
     "recalled_by": None,
     "reply_due": None,
     "answered_by": [],
+    "certified_by": [],
     "history": [
         {
             "id": _OTHER,

@@ -5,11 +5,13 @@ from dataclasses import replace
 import orjson
 import pytest
 
+from broker import serving
 from broker.answers import NotPublished, Published
 from broker.ledger.fsck import fsck
 from keys.log import proof as tlog_proof
 from keys.sign import verify_receipt
 from schemas.encoding import from_seconds
+from schemas.envelope import Envelope
 from schemas.errors import Error
 from schemas.ids import Pattern
 from schemas.statement import DelegationBody, RevocationBody
@@ -233,3 +235,44 @@ async def test_a_delegation_is_obeyed_from_its_leaf_on_and_ends_by_itself(world,
         answer = await publish(broker, world.open_envelope("kz/focal-point", "delegate", one))
         assert isinstance(answer, Published), answer.error
     assert [one.body.until for one in broker.serving.trust.delegations] == [short.until]
+
+
+async def test_a_sender_gets_what_it_has_published_whole_and_nobody_else_s(world, broker):
+    signed, grant, *_ = await case(world, broker)
+    other = world.envelope(READER, [SENDER])
+    await publish(broker, other)
+    await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
+    page = await broker.serving.own_page(SENDER, 0, 100)
+    found = {Envelope.parse(item.envelope).statement.notice_id: item for item in page.statements}
+    assert {signed.statement.notice_id, grant.statement.notice_id} <= set(found)
+    assert all(Envelope.parse(item.envelope).statement.sender == SENDER for item in page.statements)
+    for one in (signed, grant):
+        assert found[one.statement.notice_id].envelope == one.envelope
+    assert page.next == broker.serving.note_size
+    assert [item.envelope for item in (await broker.serving.own_page(READER, 0, 100)).statements] == [other.envelope]
+    # In pages, also where what is between is others'; and nothing of what is erased.
+    seen, after = [], 0
+    while (part := await broker.serving.own_page(SENDER, after, 1)).next > after:
+        seen += [item.index for item in part.statements]
+        after = part.next
+    assert seen == [item.index for item in page.statements]
+    await publish(broker, world.envelope(SENDER, [HOLDER, READER], "recall", **about(signed.statement)))
+    await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
+    left = [
+        Envelope.parse(item.envelope).statement.act
+        for item in (await broker.serving.own_page(SENDER, 0, 100)).statements
+    ]
+    assert "grant" not in left
+    assert left[-1] == "recall"
+
+
+async def test_a_page_of_one_s_own_ends_where_it_is_full(world, broker, monkeypatch):
+    for _ in range(3):
+        await publish(broker, world.envelope(SENDER, [HOLDER]))
+    await broker.serving.wait_checkpoint(broker.view.size - 1, 5)
+    whole = await broker.serving.own_page(SENDER, 0, 100)
+    monkeypatch.setattr(serving, "PAGE_BYTES", len(whole.statements[0].envelope))
+    first = await broker.serving.own_page(SENDER, 0, 100)
+    assert len(first.statements) == 2
+    rest = await broker.serving.own_page(SENDER, first.next, 100)
+    assert [*first.statements, *rest.statements] == list(whole.statements)

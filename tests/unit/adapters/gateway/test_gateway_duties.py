@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.gateway import duties
-from adapters.gateway.keeping import DUTY, ESCALATED, OVERDUE, Keeper
+from adapters.gateway import awaited, duties
+from adapters.gateway.keeping import DUTY, ESCALATED, OVERDUE, UNCERTIFIED, Keeper
 from adapters.gateway.request import (
     AskUseRequest,
     ConditionRequest,
@@ -291,6 +291,69 @@ def test_a_text_is_deleted_by_its_day_and_its_sender_gets_a_certificate(tmp_path
             await keep_at(made[READER], due + 1)
             assert len((await made[READER].statuses(READER))[0]) == 1
             await until(lambda: _own_state(made, READER, certificate.id))
+
+    asyncio.run(scenario())
+
+
+async def acknowledged(made, who, name):
+    """Have a reader acknowledge a notice, and wait until its sender knows."""
+    await made[who].acknowledge(who, (name,))
+
+    async def told():
+        return (await made[SENDER].status(SENDER, name)).acknowledged_by or None
+
+    await until(told)
+
+
+async def uncertified(made):
+    """Return what the sender's alarm says of certificates that are lacking, None where it is not on."""
+    return next((alarm.detail for alarm in await made[SENDER].alarms() if alarm.kind == UNCERTIFIED), None)
+
+
+async def certified(made, name):
+    return (await made[SENDER].status(SENDER, name)).certified_by or None
+
+
+def test_a_certificate_that_does_not_come_is_called_for(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER, OTHER, duty_seconds=3600) as made:
+            day = from_seconds(made.world.now + 3 * 86400)[:10]
+            label = LabelRequest(handling=("h3",), conditions=(ConditionRequest(code="delete-by", values=(day,)),))
+            first = await sent(made, SENDER, a_request(to=(READER, OTHER), label=label))
+            await arrived(made, READER)
+            await acknowledged(made, READER, first.id)
+            due = to_seconds(f"{day}T00:00:00Z") * 1000
+            await keep_at(made[SENDER], due + awaited.WITHIN_MS - 1)
+            assert await uncertified(made) is None
+            await keep_at(made[SENDER], due + awaited.WITHIN_MS)
+            # Who never saw it owes no certificate.
+            assert f"{first.id} by {READER}." in await uncertified(made)
+            await keep_at(made[READER], due)
+            assert await until(lambda: certified(made, first.id)) == (READER,)
+            await keep_at(made[SENDER], due + awaited.WITHIN_MS)
+            assert await uncertified(made) is None
+            assert await made[SENDER].store.read(lambda tx: awaited.past(tx, due * 2, limit=9)) == ()
+
+    asyncio.run(scenario())
+
+
+def test_a_recall_is_certified_within_a_day_or_somebody_is_called(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, READER, duty_seconds=3600) as made:
+            first = await sent(made, SENDER, a_request(to=(READER,)))
+            await arrived(made, READER)
+            await acknowledged(made, READER, first.id)
+            recall = await settled(made, SENDER, await made[SENDER].recall(SENDER, first.id, RecallRequest()))
+            await came(made, READER, "recall")
+            due = to_seconds(recall.published_at) * 1000 + 1000 + awaited.WITHIN_MS
+            await keep_at(made[SENDER], due - 2000)
+            assert await uncertified(made) is None
+            await keep_at(made[SENDER], due)
+            assert READER in await uncertified(made)
+            await keep_at(made[READER], due)
+            await until(lambda: certified(made, first.id))
+            await keep_at(made[SENDER], due)
+            assert await uncertified(made) is None
 
     asyncio.run(scenario())
 

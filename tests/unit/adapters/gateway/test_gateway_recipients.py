@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from adapters.gateway import recipients
 from adapters.gateway.draft import Draft
 from adapters.gateway.network import Network
-from adapters.gateway.recipients import Chooser
+from adapters.gateway.recipients import NO_KEY, Chooser
 from adapters.gateway.status import LeftOut, Via
 from keys.directory.records import SealingRecord
 from keys.log.merkle import EMPTY_ROOT
@@ -26,6 +26,18 @@ from tests.world import LABEL, ORIGIN, denying, make_world
 PEOPLE = ("kz/customs", "kz/focal-point", "uz/focal-point", "uz/police", "tj/focal-point", "tj/police", "tm/police")
 FORBIDS = denying()
 PATTERNS = ("*.*", "*.seizures", "central-asia.*", "central-asia.seizures", "*.routes")
+
+COPY = """
+[[condition]]
+id = "copy"
+instrument = "Act"
+article = "8"
+effect = "oblige"
+obligation = "copy-to-focal-point"
+applies_to = { direction = "receive", kinds = ["seizure"] }
+[condition.explanation]
+en = "A copy."
+"""
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +172,15 @@ def test_who_is_not_in_the_directory_or_has_no_key(trust):
     assert choice.addressed.left_out[0].denied is None
     named = chooser(network).choose(draft(to=["uz/police"]))
     assert named.trouble.code == "recipients"
+
+
+def test_a_copy_that_is_owed_and_cannot_be_sealed_is_reported():
+    trust = make_world(PEOPLE, laws={"tj": COPY}).trust()
+    network = network_of(trust, revoked=sealing_kids(trust, "tj/focal-point"))
+    choice = chooser(network).choose(draft(to=["tj/police"]))
+    assert (choice.trouble, chosen(choice)) == (None, ["tj/police"])
+    (left,) = choice.addressed.left_out
+    assert (left.participant, left.via, left.detail) == ("tj/focal-point", Via.FOCAL_POINT, NO_KEY)
 
 
 def test_a_sender_that_the_rules_deny():

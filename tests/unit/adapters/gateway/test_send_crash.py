@@ -16,6 +16,7 @@ from adapters.gateway.status import State
 from schemas.notice import examples
 from tests import broker_world, gateway_world
 from tests.gateway_world import Wire, known, until
+from tests.unit.adapters.gateway.test_gateway_sanitised import NO_PERSONS
 from tests.world import make_world
 
 SENDER, READER = "kz/customs", "uz/focal-point"
@@ -181,5 +182,60 @@ def test_an_import_that_was_killed_is_complete_after_it_is_imported_again(tmp_pa
                         return len((await reader.inbox(READER, limit=1000))[0]) == wanted
 
                     await until(arrived)
+
+    asyncio.run(scenario())
+
+
+async def accept_copied(gateway) -> str:
+    """Have a notice accepted of which one reader may have a sanitised copy only."""
+    request = NoticeRequest(
+        topic="central-asia.seizures", notice=examples("seizure"), to=(READER, "tj/police"), sanitise=True
+    )
+    return (await gateway.accept(SENDER, request, "key")).notice_id
+
+
+async def copied(gateway, name: str):
+    async def published():
+        found = await gateway.status(SENDER, name)
+        copy = None if found is None else found.sanitised
+        return (found, copy) if copy is not None and copy.state is State.PUBLISHED else None
+
+    return await until(published, 20)
+
+
+def test_killed_at_any_step_a_notice_has_one_sanitised_copy(tmp_path):
+    async def scenario():
+        world = make_world(("kz/customs", "uz/focal-point", "tj/police"), laws={"tj": NO_PERSONS})
+        (tmp_path / "broker").mkdir()
+        async with broker_world.running(world, tmp_path / "broker") as broker:
+            app = gateway_world.api(broker)
+            made = await template(world, app, tmp_path / "made")
+            steps, died = 0, True
+            while died:
+                folder = tmp_path / f"at-{steps}"
+                shutil.copytree(made, folder)
+                before, dying, wire = broker.view.size, Dying(steps), Wire(app)
+                options = gateway_world.options(gateway_world.Folder(folder))
+                gateway = gateway_world.Gateway.open(options, gateway_world.PASSPHRASE)
+                await gateway.start(gateway_world.BrokerClient(gateway_world.BASE, transport=wire))
+                dying.over(gateway, wire)
+
+                async def work(gateway=gateway):
+                    await copied(gateway, await accept_copied(gateway))
+
+                tasks = [asyncio.create_task(work()), asyncio.create_task(dying.dead.wait())]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                died = dying.dead.is_set()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await gateway.stop()
+                async with gateway_world.running(gateway_world.Folder(folder), Wire(app)) as again:
+                    found, copy = await copied(again, await accept_copied(again))
+                    assert (await again.status(SENDER, copy.id)).ref == found.notice_id
+                    assert len((await again.statuses(SENDER))[0]) == 2
+                assert broker.view.size == before + 2
+                steps += 1
+            assert steps > 8
 
     asyncio.run(scenario())

@@ -78,6 +78,7 @@ for _name in (
         "proof_text",
         "subscriptions",
         "audit_page",
+        "own_page",
     ),
     *("log_object", "tile", "entries", "directory_file", "upload_role"),
 ):

@@ -11,6 +11,8 @@ from broker.http.service import (
     AuditPage,
     HeldNotice,
     LogObject,
+    OwnPage,
+    OwnStatement,
     Subscription,
 )
 from broker.publish import Denied
@@ -144,6 +146,15 @@ def test_subscriptions_and_statements_carry_exact_proofs(ask, service):
     }
     assert (answer["statements"][1]["body_digest"], answer["statements"][1]["erased"]) == (None, False)
     assert service.asked[-1] == ("audit_page", "kz/customs", 4, 2)
+
+
+def test_own_statements_are_whole_envelopes(ask, service):
+    service.answers["own_page"] = OwnPage(6, [OwnStatement(4, 1_000, b'{"statement":"c3Q","proof":{},"sealed":null}')])
+    answer = ask("GET", "/v1/statements?after=4&limit=2", by="kz/customs")
+    assert answer.body == (
+        b'{"next":6,"statements":[{"index":4,"received_at":1000,"envelope":{"statement":"c3Q","proof":{},"sealed":null}}]}'
+    )
+    assert service.asked[-1] == ("own_page", "kz/customs", 4, 2)
 
 
 def test_the_log_is_static(ask, service):

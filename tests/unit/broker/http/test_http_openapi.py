@@ -45,7 +45,7 @@ def contents():
 def test_the_operations():
     assert set(OPERATIONS) == OPEN | {
         *("notice", "proof", "feed", "feedStream", "held", "subscriptions", "auditStatements", "logObject"),
-        "resolveRecipients",
+        *("resolveRecipients", "ownStatements"),
     }
     for name, (_, _, operation) in OPERATIONS.items():
         assert ("security" in operation) is (name not in OPEN), name

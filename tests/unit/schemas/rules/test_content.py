@@ -223,3 +223,12 @@ def test_of_a_kind_that_is_not_read_nothing_is_known() -> None:
             return "Other"
 
     assert content_of(Other()) == Content("other")
+
+
+def test_a_delivery_s_duration_counts_from_its_beginning() -> None:
+    begin = ASPECTS["duration"].begin
+    assert begin is not None
+    facts = Facts("publish", "issue", None, None, SENDER, None)
+    assert begin(facts) is None
+    shown = Facts("publish", "issue", None, None, SENDER, None, None, None, read("controlled-delivery"))
+    assert begin(shown) == "2026-05-02T18:00:00Z"
