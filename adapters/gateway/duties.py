@@ -20,6 +20,7 @@ from schemas.codes import LANGUAGES, code_list
 from schemas.encoding import Time, from_seconds, to_seconds
 from schemas.ids import Code, NoticeId, ParticipantId, role_of
 from schemas.label import Label
+from schemas.rules.content import Content
 from schemas.strict_json import Json
 
 REPLY: Final = Code("reply")
@@ -72,18 +73,20 @@ def arise(
     issued_at: Time,
     expires_at: Time | None,
     is_focal_point: bool,
+    facts: Content | None = None,
 ) -> None:
     """Keep what a notice asks for that has just arrived; `received_at` in Unix ms of its leaf.
 
-    What is said about a notice asks for an answer at most.
+    `facts` are of its content: what is to be done after a delivery counts from the end of that one's window. What is said about a notice asks for an answer at most.
     """
-    times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at)
+    times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at, facts or Content(""))
     for why in obligations if act in _NOTICES else ():
         code = why.get("obligation")
         if isinstance(code, str):
             due = _due(Code(code), why, times)
             state = _first(Code(code), due, why, is_focal_point=is_focal_point)
-            _add(tx, participant, notice_id, Code(code), state, due, received_at, why)
+            since = times.begins if code == REPORT else received_at
+            _add(tx, participant, notice_id, Code(code), state, due, since, why)
     due = reply_due(act, label, received_at)
     if due is not None and label is not None:
         clock = {
@@ -101,6 +104,21 @@ class _Times:
     received_at: int
     issued_at: int
     expires_at: Time | None
+    facts: Content
+
+    @property
+    def begins(self) -> int:
+        """Return from when the outcome can be reported: there is none before the delivery may have begun."""
+        return max(self.received_at, _ms(self.facts.begins) or 0)
+
+    @property
+    def ends(self) -> int:
+        """Return when the delivery is over, but not before the notice came."""
+        return max(self.received_at, _ms(self.facts.ends) or 0)
+
+
+def _ms(time: Time | None) -> int | None:
+    return None if time is None else to_seconds(time) * 1000
 
 
 def _first(code: Code, due: int | None, why: Mapping[str, Any], *, is_focal_point: bool) -> DutyState:
@@ -168,7 +186,9 @@ def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
         ends = [] if times.expires_at is None else [to_seconds(times.expires_at) * 1000]
         ends += [] if ahead is None else [times.issued_at + ahead]
         return min(ends, default=None)
-    return times.received_at + ahead if ahead is not None and code in (CERTIFY, REPORT, TACIT) else None
+    if code == REPORT:
+        return None if ahead is None else times.ends + ahead
+    return times.received_at + ahead if ahead is not None and code in (CERTIFY, TACIT) else None
 
 
 def _day(text: object) -> int | None:
@@ -192,9 +212,20 @@ def reply_due(act: str, label: Label | None, received_at: int) -> int | None:
 # What meets a duty
 
 
-def answered(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int) -> None:
-    """Note that a notice was answered, by the statement `by`: in time or late."""
-    _meet(tx, participant, notice_id, (REPLY, REPORT), by, at)
+def answered(
+    tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, act: str, at: int
+) -> None:
+    """Note that a notice was answered, by the statement `by` of an act: in time or late.
+
+    A notice that answers once the delivery may have begun reports its outcome, unless it was asked for by a clock: that
+    the question has arrived, or what one thinks of it, is no outcome. Nor is a consent.
+    """
+    if not _meet(tx, participant, notice_id, (REPLY,), by, at) and act == "issue":
+        tx.connection.execute(
+            "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
+            " AND state IN ('open', 'overdue') AND since <= ?",
+            (at, by, participant, notice_id, REPORT, at),
+        )
 
 
 def answered_for(
@@ -233,13 +264,16 @@ def _meet(
     codes: Sequence[Code],
     by: NoticeId | None,
     at: int,
-) -> None:
+) -> int:
+    """Meet duties that are to be done; return how many there were."""
+    number = 0
     for code in codes:
-        tx.connection.execute(
+        number += tx.connection.execute(
             "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
             " AND state IN ('open', 'overdue')",
             (at, by, participant, notice_id, code),
-        )
+        ).rowcount
+    return number
 
 
 def permit(

@@ -18,6 +18,7 @@ from schemas.encoding import Time, b64encode, from_seconds
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
 from schemas.label import Label
 from schemas.rules.builtin import ANSWERS
+from schemas.rules.content import Content
 from schemas.statement import Statement
 from schemas.strict_json import Json
 
@@ -47,6 +48,8 @@ class Arrival:
     obligations: tuple[Mapping[str, Json], ...] = ()
     granted_by: NoticeId | None = None
     is_focal_point: bool = False
+    facts: Content | None = None
+    """What its content shows of times that obligations count from; None where it has no content of a known kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
         issued_at=statement.issued_at,
         expires_at=statement.expires_at,
         is_focal_point=item.is_focal_point,
+        facts=item.facts,
     )
     if statement.ref is None:
         return

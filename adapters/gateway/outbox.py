@@ -282,7 +282,7 @@ def mark_published(tx: Transaction, publications: Sequence[Publication]) -> None
         elif act == "grant":
             _granted(tx, item.seq, ref)
         if answers is not None:
-            duties.answered(tx, participant, answers, _notice_id(tx, item.seq), at=item.at)
+            duties.answered(tx, participant, answers, _notice_id(tx, item.seq), act=act, at=item.at)
 
 
 def _notice_id(tx: Transaction, seq: int) -> NoticeId:
