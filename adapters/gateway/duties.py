@@ -445,6 +445,15 @@ def _duty(tx: Transaction, row: tuple[Any, ...]) -> Duty:
     )
 
 
+def called_by(label: Label, received_at: int) -> Time | None:
+    """Return until when nobody can have been called for a notice with a clock but those who stand in till then.
+
+    None where it has no clock. `received_at` in Unix ms.
+    """
+    due = reply_due("issue", label, received_at)
+    return None if due is None else _time(deputy_at(received_at, due))
+
+
 def deputy_at(since: int, due: int) -> int:
     """Return when an answer that was due is its focal point's deputy's to give, in Unix ms."""
     return due + max(LEAST_GRACE_MS, (due - since) // GRACE)

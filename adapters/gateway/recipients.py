@@ -211,9 +211,11 @@ class Chooser:
         there = {item.participant: item for item in considered}
         gone = {item.participant for item in excluded}
         lacking: set[str] = set()
+        # Who stands in by the time that a deputy is called must have it then.
+        called = duties.called_by(label, self.moment.received_at)
         for role in sorted({party.role, *(role_of(item.participant) for item in considered if item.permitted)}):
             point = self.network.focal_point(role)
-            for deputy in self.network.deputies(role, self.moment.time):
+            for deputy in self.network.deputies(role, self.moment.time, called):
                 if deputy not in there and deputy not in gone and deputy != self.sender and deputy not in holders:
                     added = self._consider(draft, party, deputy, Via.DEPUTY)
                     there[deputy] = added
