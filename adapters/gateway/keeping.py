@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from adapters.gateway import asking, deletions, duties, inbox, outbox, standing_in
+from adapters.gateway import asking, catching_up, deletions, duties, inbox, outbox
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.duties import Late
 from adapters.gateway.follow import Follower
@@ -55,7 +55,7 @@ class Keeper:
         self._now_ms = now_ms
         self._seconds = seconds
         self._wake = wake
-        self._stood_in: tuple[object, ...] | None = None
+        self._caught_up: tuple[object, ...] | None = None
 
     async def run(self) -> None:
         """Keep until cancelled."""
@@ -78,7 +78,7 @@ class Keeper:
         if await self._store.read(partial(duties.becomes_overdue, now=now)):
             await self._store.write(partial(duties.mark_overdue, now=now))
         await self._call(network, now)
-        await self._stand_in(network, now)
+        await self._catch_up(network, now)
 
     def _certificates_owed(self, tx: Transaction) -> bool:
         return any(deletions.owed(tx, who, limit=1) for who in self._participants)
@@ -103,21 +103,21 @@ class Keeper:
                 told.append(who)
         return told
 
-    async def _stand_in(self, network: Network, now: int) -> None:
-        """See to it, whenever others have to answer for a State than before, that they can read what it is asked."""
+    async def _catch_up(self, network: Network, now: int) -> None:
+        """See to it, whenever the network has changed, that those who must answer and those who may now can read what was sent."""
         at = from_seconds(now // 1000)
         begun = tuple(one for one in network.delegations if one.body.covers(at))
         seen = (network.directory.version, network.rules.boundary, network.delegations, begun)
-        if seen == self._stood_in:
+        if seen == self._caught_up:
             return
         for who in self._participants:
             after: int | None = 0
             while after is not None:
-                work = partial(standing_in.grant, participant=who, network=network, after=after, now=now)
+                work = partial(catching_up.grant, participant=who, network=network, after=after, now=now)
                 number, after = await self._store.write(work)
                 if number:
                     self._wake(who)
-        self._stood_in = seen
+        self._caught_up = seen
 
     async def _call(self, network: Network, now: int) -> None:
         """Raise an alarm for what each participant has to do at once, and end it once nothing is left."""

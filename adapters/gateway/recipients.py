@@ -114,7 +114,8 @@ class Chooser:
         if draft.act == "issue":
             considered = self._issue(draft, party, excluded)
         elif draft.act == "correct":
-            considered = self._each(draft, party, _others(holders, self.sender), Via.HOLDER)
+            gone = [item.participant for item in excluded]
+            considered = self._each(draft, party, _others(holders, self.sender, but=gone), Via.HOLDER)
             considered = self._with_copies(draft, party, considered, excluded)
             considered = self._with_clock(draft, party, considered, excluded)
         elif draft.act == "grant":
@@ -247,9 +248,11 @@ class Chooser:
         )
         own = self.network.sealing_key(self.sender, self.moment)
         trouble = None
-        # Whom a person named, or who must have it, is for a person to give up; a recall is never held up by anybody.
-        held_up = (Via.NAMED, Via.HOLDER) if draft.act != "recall" else ()
-        demanded = [item for item in left_out if item.via in held_up]
+        # Whom a person named is for a person to give up. A holder who may not have a correction keeps it from nobody else,
+        # but one that may must get it: where only its clock stands in the way, that is what a person has to give up.
+        demanded = [
+            item for item in left_out if item.via is Via.NAMED or (item.detail == CLOCK and item.via is Via.HOLDER)
+        ]
         if demanded:
             trouble = _left_out(demanded)
         elif own is None:

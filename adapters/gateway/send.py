@@ -454,7 +454,7 @@ class Sender:
         left_out, demanded = [], []
         for item in entry.addressed.sealed:
             why = denied.get(item.participant)
-            if why is not None and item.via in (Via.SUBSCRIPTION, Via.FOCAL_POINT, Via.DEPUTY):
+            if why is not None and item.via in (Via.SUBSCRIPTION, Via.FOCAL_POINT, Via.DEPUTY, Via.HOLDER):
                 left_out.append(LeftOut(item.participant, item.via, trouble.detail, why))
             elif why is not None:
                 demanded.append(LeftOut(item.participant, item.via, trouble.detail, why))

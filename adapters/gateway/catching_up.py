@@ -1,7 +1,8 @@
-"""Let whoever has to answer for a State read what its clock runs for: deputies and focal points that were named since.
+"""Grant own notices, once they may have them, to those who should have them and could not when they were sent.
 
-A notice with a clock is sealed to those who were known when it was sent. Who is named later is granted it by its sender's
-gateway, as long as nobody of that State has answered and the rules allow it. Functions of a transaction.
+A notice with a clock is sealed to those who answer for a State as it is sent: deputies and focal points that are named later
+are granted it, as long as nobody of that State has answered. A correction is sealed to the holders who may have it: one
+whom the rules denied it is granted it once they do not. Functions of a transaction.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Final
 from adapters.gateway import duties, granting, outbox
 from adapters.gateway.network import Network
 from adapters.gateway.recipients import Chooser
+from adapters.gateway.status import Via
 from adapters.gateway.store import Transaction
 from schemas import ids
 from schemas.encoding import Time, from_seconds
@@ -23,7 +25,7 @@ AT_ONCE: Final = 200
 def grant(
     tx: Transaction, participant: ParticipantId, network: Network, *, after: int, now: int
 ) -> tuple[int, int | None]:
-    """Grant own notices whose clock runs to those who must answer and do not hold them; `now` in Unix ms.
+    """Grant own notices to those who lack them and may have them under the network as it is; `now` in Unix ms.
 
     Looks at some behind the cursor `after`; returns how many grants were put into the outbox, and the next cursor, None at
     the end.
@@ -42,17 +44,19 @@ def _grant(tx: Transaction, chooser: Chooser, notice_id: NoticeId, published_at:
     sender = chooser.sender
     about = outbox.own(tx, sender, notice_id)
     assert about is not None  # it was published
-    label = about.draft.label
-    called = None if label is None else duties.called_by(label, published_at)
-    if called is None or outbox.pending_about(tx, about.id, "recall") is not None:
+    if outbox.pending_about(tx, about.id, "recall") is not None:
         return 0
     holders = outbox.holders(tx, sender, about, "correct")
-    concerned = {ids.role_of(who) for who in holders if who != sender}
-    status = outbox.status(tx, sender, notice_id)
-    assert status is not None  # it is there
-    concerned -= {ids.role_of(who) for who in status.answered_by}
-    wanted = dict.fromkeys(_wanted(chooser.network, concerned, from_seconds(now // 1000), called))
-    lacking = tuple(who for who in wanted if who not in holders and who != sender)
+    wanted = [item.participant for item in about.addressed.left_out if item.via is Via.HOLDER]
+    label = about.draft.label
+    called = None if label is None else duties.called_by(label, published_at)
+    if called is not None:
+        status = outbox.status(tx, sender, notice_id)
+        assert status is not None  # it is there
+        concerned = {ids.role_of(who) for who in holders if who != sender}
+        concerned -= {ids.role_of(who) for who in status.answered_by}
+        wanted += _answering(chooser.network, concerned, from_seconds(now // 1000), called)
+    lacking = tuple(who for who in dict.fromkeys(wanted) if who not in holders and who != sender)
     number = 0
     for one, draft in granting.grant(tx, sender, notice_id, lacking, acts=duties.CLOCKED) if lacking else ():
         held = outbox.holders(tx, sender, one, "grant")
@@ -64,7 +68,8 @@ def _grant(tx: Transaction, chooser: Chooser, notice_id: NoticeId, published_at:
     return number
 
 
-def _wanted(network: Network, roles: set[Role], now: Time, called: Time) -> Iterator[ParticipantId]:
+def _answering(network: Network, roles: set[Role], now: Time, called: Time) -> Iterator[ParticipantId]:
+    """Yield who answers for some States now, or until a deputy is called."""
     for role in sorted(roles):
         point = network.focal_point(role)
         if point is not None:
