@@ -155,8 +155,7 @@ def _may_have(said: _Referring, holders: Collection[ParticipantId]) -> frozenset
     """
     trust = said.trust
     about = trust.decisions.about(said.statement, trust.parties[said.statement.sender])
-    told = {who: about.told(who) for who in holders}
-    return frozenset(who for who, one in told.items() if one.denial is None and not one.unseen)
+    return frozenset(who for who in holders if about.recipient(who) is None and not about.told(who).unseen)
 
 
 def _check_asking_access(said: _Referring) -> None:
