@@ -32,6 +32,7 @@ REPORT: Final = Code("report-outcome")
 SHARING: Final = Code("ask-before-sharing")
 SANITISE: Final = Code("sanitise-before-sharing")
 TACIT: Final = Code("tacit-consent")
+CONFIRM: Final = Code("confirm-in-writing")
 DELETING: Final = (DELETE_BY, RETENTION, CERTIFY)
 """Duties whose time deletes the notice, unless it is gone already."""
 
@@ -179,7 +180,7 @@ def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
         # By a day and before a day are the same here: at its first second it is gone.
         return _day(values[0]) if values else None
     days = said.get("days")
-    ahead = None
+    ahead: int | None = None
     if isinstance(days, str) and days.isascii() and days.isdigit() and len(days) < 6:
         ahead = int(days) * _DAY_MS
     if code == RETENTION:
@@ -188,6 +189,9 @@ def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
         return min(ends, default=None)
     if code == REPORT:
         return None if ahead is None else times.ends + ahead
+    if code == CONFIRM:
+        ends = [end for end in (_ms(times.facts.oral_until),) if end is not None]
+        return min([*ends, *([] if ahead is None else [times.issued_at + ahead])], default=None)
     return times.received_at + ahead if ahead is not None and code in (CERTIFY, TACIT) else None
 
 
@@ -220,6 +224,7 @@ def answered(
     A notice that answers once the delivery may have begun reports its outcome, unless it was asked for by a clock: that
     the question has arrived, or what one thinks of it, is no outcome. Nor is a consent.
     """
+    _objected(tx, participant, notice_id, by, at)
     if not _meet(tx, participant, notice_id, (REPLY,), by, at) and act == "issue":
         tx.connection.execute(
             "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
@@ -234,6 +239,42 @@ def answered_for(
     """Note that somebody of the same State has answered a notice that this participant has, too."""
     if sender != participant and role_of(sender) == role_of(participant):
         _meet(tx, participant, notice_id, (REPLY,), by, at)
+        _objected(tx, participant, notice_id, by, at)
+
+
+def _objected(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, at: int) -> None:
+    """Note that there was an answer in time where silence would have been consent."""
+    tx.connection.execute(
+        "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
+        " AND (state = 'standing' OR (state = 'effective' AND due > ?))",
+        (at, by, participant, notice_id, TACIT, at),
+    )
+
+
+def silent(tx: Transaction, participant: ParticipantId, now: int) -> bool:
+    """Say whether some silence of a participant's counts as consent that is not noted as such."""
+    row = tx.connection.execute(
+        "SELECT 1 FROM duty WHERE participant = ? AND state = 'standing' AND due <= ? AND code = ? LIMIT 1",
+        (participant, now, TACIT),
+    ).fetchone()
+    return row is not None
+
+
+def take_effect(tx: Transaction, participant: ParticipantId, now: int) -> int:
+    """Note where the time is over after which a participant's silence counts as consent; return how often it is new.
+
+    An answer that was given in time and arrives late undoes it.
+    """
+    return tx.connection.execute(
+        "UPDATE duty SET state = 'effective', met_at = due WHERE participant = ? AND state = 'standing' AND due <= ?"
+        " AND code = ?",
+        (participant, now, TACIT),
+    ).rowcount
+
+
+def confirmed(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int) -> None:
+    """Note that its sender has confirmed an oral request in writing: in time or late."""
+    _meet(tx, participant, notice_id, (CONFIRM,), by, at)
 
 
 def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int, recalled: bool) -> None:
@@ -243,8 +284,9 @@ def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *,
     """
     _meet(tx, participant, notice_id, (DELETE_BY, RETENTION), None, at)
     tx.connection.execute(
-        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code NOT IN (?, ?, ?, ?)",
-        (participant, notice_id, CERTIFY, SHARING, SANITISE, CERTIFY if recalled else REPLY),
+        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met', 'effective')"
+        " AND code NOT IN (?, ?, ?) AND (? OR code NOT IN (?, ?))",
+        (participant, notice_id, CERTIFY, SHARING, SANITISE, recalled, REPLY, TACIT),
     )
     tx.connection.execute(
         "UPDATE duty SET due = ? WHERE participant = ? AND notice_id = ? AND code = ? AND state = 'open'",

@@ -168,6 +168,11 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
         return
     if statement.act in _ANSWERING or (statement.act == "issue" and _states_answer(statement.label)):
         duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
+    if statement.act in ("issue", "correct") and item.facts is not None and item.facts.oral is False:
+        # A request in writing, from whoever made the oral one: anything else that it says confirms nothing.
+        found = _find(tx, participant, statement.ref)
+        if found is not None and found[1] == statement.sender:
+            duties.confirmed(tx, participant, statement.ref, statement.notice_id, at=item.received_at)
     if statement.act in ("permit", "refuse") and item.notice is not None:
         _permission(tx, participant, statement, item.notice, item.received_at)
 

@@ -77,6 +77,9 @@ class Keeper:
                 self._wake(who)
         if await self._store.read(partial(duties.becomes_overdue, now=now)):
             await self._store.write(partial(duties.mark_overdue, now=now))
+        for who in self._participants:
+            if await self._store.read(partial(duties.silent, participant=who, now=now)):
+                await self._store.write(partial(duties.take_effect, participant=who, now=now))
         await self._call(network, now)
         await self._catch_up(network, now)
 
