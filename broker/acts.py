@@ -142,8 +142,20 @@ def _check_own_notice(said: _Referring) -> None:
     _demand_topic(said)
     # A holder without a key in force cannot be sealed to, and must not keep its sender from recalling.
     reachable = said.holders & set(said.trust.current(said.moment).values())
+    if said.statement.act == "correct":
+        reachable = _may_have(said, reachable)
     if not reachable <= said.recipients:
         raise _refused("It must go to everybody who holds the notice it refers to.", "/sealed/recipient_count")
+
+
+def _may_have(said: _Referring, holders: Collection[ParticipantId]) -> frozenset[ParticipantId]:
+    """Return the holders who may have a correction, as far as that can be decided here.
+
+    Whom the rules deny it keeps it from nobody else. What they leave to the gateways may deny it, and is not seen here.
+    """
+    trust = said.trust
+    about = trust.decisions.about(said.statement, trust.parties[said.statement.sender])
+    return frozenset(who for who in holders if about.recipient(who) is None and not about.told(who).unseen)
 
 
 def _check_asking_access(said: _Referring) -> None:

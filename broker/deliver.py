@@ -16,6 +16,7 @@ from broker.ledger.stanzas import stanza_kids
 from broker.trust import Trust
 from keys.log import merkle
 from schemas import encoding
+from schemas.acts import ACTS
 from schemas.delivery import Inclusion
 from schemas.encoding import b64encode
 from schemas.ids import Kid, ParticipantId, role_of
@@ -32,6 +33,8 @@ TAKING_BACK: Final = frozenset({"recall", "stop", "withdraw"})
 
 Who has read it is not known here, and a law may have changed since: only a suspended participant gets none (spec/acts.md).
 """
+
+UNBLOCKABLE: Final = frozenset(name for name, act in ACTS.items() if act.unblockable)
 
 _LIST: Final = b'"recipients":['
 _EK: Final = b'"ek":"'
@@ -191,13 +194,15 @@ def receivers(statement: Statement, trust: Trust) -> Callable[[ParticipantId], D
     sender = trust.parties.get(statement.sender)
     if sender is None:
         return lambda _: lacking(statement.sender, "sender")
-    ask = trust.decisions.about(statement, sender).recipient
-    takes_back = statement.act in TAKING_BACK
+    about = trust.decisions.about(statement, sender)
+    takes_back, unblockable = statement.act in TAKING_BACK, statement.act in UNBLOCKABLE
 
     def decide(recipient: ParticipantId) -> Determination | None:
         if recipient not in trust.parties:
             return lacking(recipient, "recipient")
-        denial = ask(recipient)
+        denial = about.recipient(recipient)
+        if denial is None and not unblockable and recipient != statement.sender:
+            return about.sender  # whoever may not publish it any more is heard no more
         return None if takes_back and denial is not None and denial.condition != SUSPENDED else denial
 
     return decide

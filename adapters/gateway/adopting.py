@@ -20,6 +20,7 @@ from schemas.statement import Statement
 from schemas.strict_json import Json
 
 _OWN_ABOUT: Final = frozenset({"correct", "recall", "grant"})
+_ANSWERING: Final = frozenset({"issue", "permit", "refuse", "consent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _adopt(tx: Transaction, participant: ParticipantId, said: Said) -> tuple[Not
             tuple(Addressee(who, Via.SENDER if who == participant else Via.HOLDER) for who in said.recipients)
         ),
         ref=ref,
-        answers=statement.ref if about is None else None,
+        answers=_answered(tx, participant, said) if about is None else None,
         copy_of=copied,
     )
     if statement.act == "ask_use":
@@ -101,6 +102,16 @@ def _adopt(tx: Transaction, participant: ParticipantId, said: Said) -> tuple[Not
     if about is not None and statement.act == "grant":
         inbox.granted(tx, participant, about.notice_id, said.recipients, statement.notice_id, at=said.received_at)
     return (about.id, draft) if about is not None and statement.act == "recall" else None
+
+
+def _answered(tx: Transaction, participant: ParticipantId, said: Said) -> NoticeId | None:
+    """Return what a statement answers; to pass something on, or to ask about it, is no answer to whoever sent it."""
+    ref = said.statement.ref
+    if ref is None or said.statement.act not in _ANSWERING:
+        return None
+    held = inbox.item(tx, participant, ref)
+    # What has not arrived here yet is looked at once it has.
+    return ref if held is None or inbox.is_answer(said.statement.act, held.sender, said.recipients) else None
 
 
 def _draft(said: Said, about: Own | None) -> Draft:

@@ -13,10 +13,11 @@ from adapters.gateway.labels import LabelDefaults
 from adapters.gateway.request import NoticeRequest
 from adapters.gateway.status import InboxItem, InboxState
 from adapters.gateway.store import Transaction
+from schemas import ids
 from schemas.codes import code_list
 from schemas.encoding import Time, from_seconds
 from schemas.errors import FormError
-from schemas.ids import Code, ParticipantId, Pattern, Topic
+from schemas.ids import Code, ParticipantId, Pattern, Role, Topic
 from schemas.label import Label
 from schemas.limits import LIMITS
 from schemas.notice import Notice, parse_notice, to_json
@@ -64,7 +65,8 @@ def issue_read(notice: Notice, topic: Topic, label: Label, defaults: LabelDefaul
 def in_thread(tx: Transaction, participant: ParticipantId, draft: Draft, *, at: int) -> tuple[Draft, InboxItem | None]:
     """Return a draft whose `ref` the participant holds as it may be sent, and what it answers where that was received.
 
-    Raises `FormError` where the participant holds no such notice, and as `onward.check` does.
+    What leaves the sender of what it refers to says whose it is. Raises `FormError` where the participant holds no such
+    notice, and as `onward.check` does.
     """
     if draft.ref is None:
         return draft, None
@@ -74,8 +76,11 @@ def in_thread(tx: Transaction, participant: ParticipantId, draft: Draft, *, at: 
     held = inbox.item(tx, participant, draft.ref)
     if held is None or held.thread is None or held.state is InboxState.UNVERIFIED:
         raise FormError("Must be a notice that this participant has sent or received.", pointer="/ref")
-    complete = replace(draft, ref=held.notice_id, thread=held.thread)
-    return onward.check(tx, held, complete, at=at), held
+    complete = onward.check(tx, held, replace(draft, ref=held.notice_id, thread=held.thread), at=at)
+    if complete.closed and set(complete.to) <= {held.sender}:
+        return complete, held
+    sources = {ids.role_of(held.sender), *(Role(name) for name in labels.sources(held.label))}
+    return labels.passing_on(complete, sources - {ids.role_of(participant)}), held
 
 
 def read_notice(content: dict[str, Json]) -> Notice:

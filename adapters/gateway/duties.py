@@ -20,6 +20,7 @@ from schemas.codes import LANGUAGES, code_list
 from schemas.encoding import Time, from_seconds, to_seconds
 from schemas.ids import Code, NoticeId, ParticipantId, role_of
 from schemas.label import Label
+from schemas.rules.content import Content
 from schemas.strict_json import Json
 
 REPLY: Final = Code("reply")
@@ -31,6 +32,7 @@ REPORT: Final = Code("report-outcome")
 SHARING: Final = Code("ask-before-sharing")
 SANITISE: Final = Code("sanitise-before-sharing")
 TACIT: Final = Code("tacit-consent")
+CONFIRM: Final = Code("confirm-in-writing")
 DELETING: Final = (DELETE_BY, RETENTION, CERTIFY)
 """Duties whose time deletes the notice, unless it is gone already."""
 
@@ -72,18 +74,20 @@ def arise(
     issued_at: Time,
     expires_at: Time | None,
     is_focal_point: bool,
+    facts: Content | None = None,
 ) -> None:
     """Keep what a notice asks for that has just arrived; `received_at` in Unix ms of its leaf.
 
-    What is said about a notice asks for an answer at most.
+    `facts` are of its content: what is to be done after a delivery counts from the end of that one's window. What is said about a notice asks for an answer at most.
     """
-    times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at)
+    times = _Times(received_at, to_seconds(issued_at) * 1000, expires_at, facts or Content(""))
     for why in obligations if act in _NOTICES else ():
         code = why.get("obligation")
         if isinstance(code, str):
             due = _due(Code(code), why, times)
             state = _first(Code(code), due, why, is_focal_point=is_focal_point)
-            _add(tx, participant, notice_id, Code(code), state, due, received_at, why)
+            since = times.begins if code == REPORT else received_at
+            _add(tx, participant, notice_id, Code(code), state, due, since, why)
     due = reply_due(act, label, received_at)
     if due is not None and label is not None:
         clock = {
@@ -101,6 +105,21 @@ class _Times:
     received_at: int
     issued_at: int
     expires_at: Time | None
+    facts: Content
+
+    @property
+    def begins(self) -> int:
+        """Return from when the outcome can be reported: there is none before the delivery may have begun."""
+        return max(self.received_at, _ms(self.facts.begins) or 0)
+
+    @property
+    def ends(self) -> int:
+        """Return when the delivery is over, but not before the notice came."""
+        return max(self.received_at, _ms(self.facts.ends) or 0)
+
+
+def _ms(time: Time | None) -> int | None:
+    return None if time is None else to_seconds(time) * 1000
 
 
 def _first(code: Code, due: int | None, why: Mapping[str, Any], *, is_focal_point: bool) -> DutyState:
@@ -161,14 +180,19 @@ def _due(code: Code, why: Mapping[str, Any], times: _Times) -> int | None:
         # By a day and before a day are the same here: at its first second it is gone.
         return day(values[0]) if values else None
     days = said.get("days")
-    ahead = None
+    ahead: int | None = None
     if isinstance(days, str) and days.isascii() and days.isdigit() and len(days) < 6:
         ahead = int(days) * _DAY_MS
     if code == RETENTION:
         ends = [] if times.expires_at is None else [to_seconds(times.expires_at) * 1000]
         ends += [] if ahead is None else [times.issued_at + ahead]
         return min(ends, default=None)
-    return times.received_at + ahead if ahead is not None and code in (CERTIFY, REPORT, TACIT) else None
+    if code == REPORT:
+        return None if ahead is None else times.ends + ahead
+    if code == CONFIRM:
+        ends = [end for end in (_ms(times.facts.oral_until),) if end is not None]
+        return min([*ends, *([] if ahead is None else [times.issued_at + ahead])], default=None)
+    return times.received_at + ahead if ahead is not None and code in (CERTIFY, TACIT) else None
 
 
 def day(text: object) -> int | None:
@@ -193,9 +217,21 @@ def reply_due(act: str, label: Label | None, received_at: int) -> int | None:
 # What meets a duty
 
 
-def answered(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int) -> None:
-    """Note that a notice was answered, by the statement `by`: in time or late."""
-    _meet(tx, participant, notice_id, (REPLY, REPORT), by, at)
+def answered(
+    tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, act: str, at: int
+) -> None:
+    """Note that a notice was answered, by the statement `by` of an act: in time or late.
+
+    A notice that answers once the delivery may have begun reports its outcome, unless it was asked for by a clock: that
+    the question has arrived, or what one thinks of it, is no outcome. Nor is a consent.
+    """
+    _objected(tx, participant, notice_id, by, at)
+    if not _meet(tx, participant, notice_id, (REPLY,), by, at) and act == "issue":
+        tx.connection.execute(
+            "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
+            " AND state IN ('open', 'overdue') AND since <= ?",
+            (at, by, participant, notice_id, REPORT, at),
+        )
 
 
 def answered_for(
@@ -204,6 +240,42 @@ def answered_for(
     """Note that somebody of the same State has answered a notice that this participant has, too."""
     if sender != participant and role_of(sender) == role_of(participant):
         _meet(tx, participant, notice_id, (REPLY,), by, at)
+        _objected(tx, participant, notice_id, by, at)
+
+
+def _objected(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, at: int) -> None:
+    """Note that there was an answer in time where silence would have been consent."""
+    tx.connection.execute(
+        "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
+        " AND (state = 'standing' OR (state = 'effective' AND due > ?))",
+        (at, by, participant, notice_id, TACIT, at),
+    )
+
+
+def silent(tx: Transaction, participant: ParticipantId, now: int) -> bool:
+    """Say whether some silence of a participant's counts as consent that is not noted as such."""
+    row = tx.connection.execute(
+        "SELECT 1 FROM duty WHERE participant = ? AND state = 'standing' AND due <= ? AND code = ? LIMIT 1",
+        (participant, now, TACIT),
+    ).fetchone()
+    return row is not None
+
+
+def take_effect(tx: Transaction, participant: ParticipantId, now: int) -> int:
+    """Note where the time is over after which a participant's silence counts as consent; return how often it is new.
+
+    An answer that was given in time and arrives late undoes it.
+    """
+    return tx.connection.execute(
+        "UPDATE duty SET state = 'effective', met_at = due WHERE participant = ? AND state = 'standing' AND due <= ?"
+        " AND code = ?",
+        (participant, now, TACIT),
+    ).rowcount
+
+
+def confirmed(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, by: NoticeId, *, at: int) -> None:
+    """Note that its sender has confirmed an oral request in writing: in time or late."""
+    _meet(tx, participant, notice_id, (CONFIRM,), by, at)
 
 
 def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *, at: int, recalled: bool) -> None:
@@ -213,8 +285,9 @@ def deleted(tx: Transaction, participant: ParticipantId, notice_id: NoticeId, *,
     """
     _meet(tx, participant, notice_id, (DELETE_BY, RETENTION), None, at)
     tx.connection.execute(
-        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met') AND code NOT IN (?, ?, ?, ?)",
-        (participant, notice_id, CERTIFY, SHARING, SANITISE, CERTIFY if recalled else REPLY),
+        "DELETE FROM duty WHERE participant = ? AND notice_id = ? AND state NOT IN ('met', 'effective')"
+        " AND code NOT IN (?, ?, ?) AND (? OR code NOT IN (?, ?))",
+        (participant, notice_id, CERTIFY, SHARING, SANITISE, recalled, REPLY, TACIT),
     )
     tx.connection.execute(
         "UPDATE duty SET due = ? WHERE participant = ? AND notice_id = ? AND code = ? AND state = 'open'",
@@ -234,13 +307,16 @@ def _meet(
     codes: Sequence[Code],
     by: NoticeId | None,
     at: int,
-) -> None:
+) -> int:
+    """Meet duties that are to be done; return how many there were."""
+    number = 0
     for code in codes:
-        tx.connection.execute(
+        number += tx.connection.execute(
             "UPDATE duty SET state = 'met', met_at = ?, met_by = ? WHERE participant = ? AND notice_id = ? AND code = ?"
             " AND state IN ('open', 'overdue')",
             (at, by, participant, notice_id, code),
-        )
+        ).rowcount
+    return number
 
 
 def permit(
@@ -410,6 +486,15 @@ def _duty(tx: Transaction, row: tuple[Any, ...]) -> Duty:
         permitted_until=permitted_until,
         why=why,
     )
+
+
+def called_by(label: Label, received_at: int) -> Time | None:
+    """Return until when nobody can have been called for a notice with a clock but those who stand in till then.
+
+    None where it has no clock. `received_at` in Unix ms.
+    """
+    due = reply_due("issue", label, received_at)
+    return None if due is None else _time(deputy_at(received_at, due))
 
 
 def deputy_at(since: int, due: int) -> int:

@@ -6,7 +6,7 @@ that was erased meanwhile cannot be granted any more.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ from schemas.errors import Error, FormError
 from schemas.ids import NoticeId, ParticipantId
 from schemas.statement import SealedDigests, Statement
 
+NOTICES: Final = frozenset({"issue", "correct"})
 SIGNED_SECONDS: Final = 0.2
 GONE: Final = "It was recalled or has expired: its text is gone from the exchange."
 
@@ -75,14 +76,18 @@ async def original(about: Own, client: BrokerClient, follower: Follower, identit
 
 
 def grant(
-    tx: Transaction, participant: ParticipantId, notice_id: NoticeId, to: Sequence[ParticipantId]
+    tx: Transaction,
+    participant: ParticipantId,
+    notice_id: NoticeId,
+    to: Sequence[ParticipantId],
+    acts: Collection[str] = NOTICES,
 ) -> list[tuple[Own, Draft]]:
     """Return the drafts that grant an own notice, and its corrections, to those who do not hold them yet.
 
-    Raises `NotGrantableError`, and `FormError` where all of them hold it.
+    `acts` are those that may be granted. Raises `NotGrantableError`, and `FormError` where all of them hold it.
     """
     about = outbox.own(tx, participant, notice_id)
-    if about is None or about.draft.act not in ("issue", "correct"):
+    if about is None or about.draft.act not in acts:
         raise NotGrantableError("It is not a published notice of this participant.")
     drafts = []
     # Whoever gets a text that was corrected gets the correction with it.

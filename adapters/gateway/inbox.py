@@ -18,6 +18,7 @@ from schemas.encoding import Time, b64encode, from_seconds
 from schemas.ids import LedgerIndex, NoticeId, ParticipantId
 from schemas.label import Label
 from schemas.rules.builtin import ANSWERS
+from schemas.rules.content import Content
 from schemas.statement import Statement
 from schemas.strict_json import Json
 
@@ -47,6 +48,8 @@ class Arrival:
     obligations: tuple[Mapping[str, Json], ...] = ()
     granted_by: NoticeId | None = None
     is_focal_point: bool = False
+    facts: Content | None = None
+    """What its content shows of times that obligations count from; None where it has no content of a known kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,21 +162,32 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
         issued_at=statement.issued_at,
         expires_at=statement.expires_at,
         is_focal_point=item.is_focal_point,
+        facts=item.facts,
     )
     # Another gateway of the participant may have answered it before it arrived here.
-    answer = outbox.answer_to(tx, participant, statement.notice_id)
-    if answer is not None:
-        duties.answered(tx, participant, statement.notice_id, answer[0], at=answer[1])
+    for answer, act, at, to in outbox.answers_to(tx, participant, statement.notice_id):
+        if is_answer(act, statement.sender, to):
+            duties.answered(tx, participant, statement.notice_id, answer, act=act, at=at)
     if statement.ref is None:
         return
     if statement.act in _ANSWERING or (statement.act == "issue" and _states_answer(statement.label)):
         duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
+    if statement.act in ("issue", "correct") and item.facts is not None and item.facts.oral is False:
+        # A request in writing, from whoever made the oral one: anything else that it says confirms nothing.
+        found = _find(tx, participant, statement.ref)
+        if found is not None and found[1] == statement.sender:
+            duties.confirmed(tx, participant, statement.ref, statement.notice_id, at=item.received_at)
     if statement.act in ("permit", "refuse") and item.notice is not None:
         word = _Word(statement.act, statement.sender, statement.ref, statement.notice_id, item.received_at)
         _permission(tx, participant, word, item.notice)
 
 
 _ANSWERING: Final = ("permit", "refuse", "consent")
+
+
+def is_answer(act: str, sender: ParticipantId, to: Collection[ParticipantId]) -> bool:
+    """Say whether an act about a notice answers it: a notice does where it goes to whoever sent that one."""
+    return act in _ANSWERING or (act == "issue" and sender in to)
 
 
 def _states_answer(label: Label | None) -> bool:
@@ -220,7 +234,7 @@ def granted(
         (participant, notice_id),
     ).fetchall():
         if _sender(tx, participant, question, head) in readers:
-            duties.answered(tx, participant, question, by, at=at)
+            duties.answered(tx, participant, question, by, act="grant", at=at)
 
 
 def acknowledged_elsewhere(

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from adapters.gateway import asking, awaited, deletions, duties, inbox, outbox
+from adapters.gateway import asking, awaited, catching_up, deletions, duties, inbox, outbox
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.awaited import Awaited
 from adapters.gateway.duties import Late
@@ -57,6 +57,7 @@ class Keeper:
         self._now_ms = now_ms
         self._seconds = seconds
         self._wake = wake
+        self._caught_up: tuple[object, ...] | None = None
 
     async def run(self) -> None:
         """Keep until cancelled."""
@@ -78,10 +79,14 @@ class Keeper:
                 self._wake(who)
         if await self._store.read(partial(duties.becomes_overdue, now=now)):
             await self._store.write(partial(duties.mark_overdue, now=now))
+        for who in self._participants:
+            if await self._store.read(partial(duties.silent, participant=who, now=now)):
+                await self._store.write(partial(duties.take_effect, participant=who, now=now))
         due = await self._store.read(partial(awaited.past, now=now, limit=AT_ONCE))
         if any(not item.lacking for item in due):
             await self._store.write(partial(awaited.complete, found=due))
         await self._call(network, tuple(item for item in due if item.lacking), now)
+        await self._catch_up(network, now)
 
     def _certificates_owed(self, tx: Transaction) -> bool:
         return any(deletions.owed(tx, who, limit=1) for who in self._participants)
@@ -105,6 +110,22 @@ class Keeper:
                 deletions.told(tx, deletion, name, at=now)
                 told.append(who)
         return told
+
+    async def _catch_up(self, network: Network, now: int) -> None:
+        """See to it, whenever the network has changed, that those who must answer and those who may now can read what was sent."""
+        at = from_seconds(now // 1000)
+        begun = tuple(one for one in network.delegations if one.body.covers(at))
+        seen = (network.directory.version, network.rules.boundary, network.delegations, begun)
+        if seen == self._caught_up:
+            return
+        for who in self._participants:
+            after: int | None = 0
+            while after is not None:
+                work = partial(catching_up.grant, participant=who, network=network, after=after, now=now)
+                number, after = await self._store.write(work)
+                if number:
+                    self._wake(who)
+        self._caught_up = seen
 
     async def _call(self, network: Network, uncertified: tuple[Awaited, ...], now: int) -> None:
         """Raise an alarm for what each participant has to do at once, and end it once nothing is left."""

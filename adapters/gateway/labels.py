@@ -10,12 +10,13 @@ from typing import Final
 from adapters.gateway.draft import Draft
 from adapters.gateway.request import ConditionRequest, LabelRequest
 from schemas.errors import FormError
-from schemas.ids import Code
+from schemas.ids import Code, Role
 from schemas.label import Condition, Label
 from schemas.notice import Notice, is_nominal
 from schemas.rules.builtin import ANSWERS
 from schemas.rules.vocabulary import Vocabulary, vocabulary
 
+RECEIVED_FROM: Final = Code("received-from")
 _PURPOSE: Final = Code("prevention")
 _LEGAL_BASIS: Final = Code("osce-decision-1048")
 _HANDLING: Final = (Code("h0"),)
@@ -59,11 +60,27 @@ def complete(request: LabelRequest, notice: Notice, defaults: LabelDefaults, kno
 
 def answering(draft: Draft) -> Draft:
     """Return a draft whose label states that it answers what it refers to: its sender's colleagues rest on that."""
+    return _stating(draft, ANSWERS, ())
+
+
+def passing_on(draft: Draft, sources: Collection[Role]) -> Draft:
+    """Return a draft whose label states which States sent what it passes on: laws ask for their consent."""
+    return _stating(draft, RECEIVED_FROM, sources) if sources else draft
+
+
+def sources(label: Label | None) -> frozenset[Code]:
+    """Return the States that a label says sent what the notice holds."""
+    found = (item.values for item in (() if label is None else label.conditions) if item.code == RECEIVED_FROM)
+    return frozenset(value for values in found for value in values)
+
+
+def _stating(draft: Draft, code: Code, values: Collection[str]) -> Draft:
     label = draft.label
-    if label is None or any(item.code == ANSWERS for item in label.conditions):
-        return draft
-    conditions = sorted((*label.conditions, Condition(ANSWERS, ())), key=lambda item: item.code)
-    return replace(draft, label=replace(label, conditions=tuple(conditions)))
+    assert label is not None  # a notice has one
+    said = {item.code: item for item in label.conditions}
+    before = said[code].values if code in said else ()
+    said[code] = Condition(code, tuple(sorted({*before, *(Code(value) for value in values)})))
+    return replace(draft, label=replace(label, conditions=tuple(said[name] for name in sorted(said))))
 
 
 def check(label: Label, known: Vocabulary) -> None:

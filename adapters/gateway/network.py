@@ -74,10 +74,14 @@ class Network:
         """Return a participant's newest sealing key in force, or None."""
         return self.directory.newest_sealing(who, moment, self.revoked)
 
-    def deputies(self, role: Role, at: Time) -> tuple[ParticipantId, ...]:
-        """Return who stands in for a State's focal point at a time, and those whose record names them its deputies."""
-        point = self.focal_point(role)
-        named = [one.body.to for one in self.delegations if one.by == point and one.body.covers(at)]
+    def deputies(self, role: Role, at: Time, until: Time | None = None) -> tuple[ParticipantId, ...]:
+        """Return who stands in for a State's focal point at a time, and those whose record names them its deputies.
+
+        With a later time `until`, those who do at any moment in between.
+        """
+        point, last = self.focal_point(role), at if until is None else max(at, until)
+        standing_in = (one for one in self.delegations if one.by == point)
+        named = [one.body.to for one in standing_in if one.body.from_ <= last and at < one.body.until]
         named += [who for who, party in self.parties.items() if party.role == role and DEPUTY in party.roles]
         return tuple(who for who in dict.fromkeys(named) if who in self.parties and ids.role_of(who) == role)
 

@@ -133,14 +133,15 @@ class Opener:
             content = _check(statement, notice)
         except Error as error:
             return _arrival(item, InboxState.UNREADABLE, notice, f"{error.pointer or ''} {error.detail}".strip())
-        if content is not None and self.network.rules.open:
+        facts = None if content is None else content_of(content)
+        if facts is not None and self.network.rules.open:
             # What only an opened notice shows; the label's conditions are read again with it, to the same end.
-            verdict = self._decide(statement, content_of(content))
+            verdict = self._decide(statement, facts)
             denial = None if verdict is None else verdict.first_denial()
             if denial is not None:
                 return _arrival(item, InboxState.UNREADABLE, None, denial.reason_in("en"))
         obligations = () if verdict is None else tuple(item.to_json() for item in verdict.obligations)
-        return _arrival(item, InboxState.OPENED, notice, None, obligations)
+        return replace(_arrival(item, InboxState.OPENED, notice, None, obligations), facts=facts)
 
     def _decide(self, statement: Statement, content: Content | None = None) -> Verdict | None:
         """Ask the rules that this gateway knows once more; what must never be blocked is not asked about."""

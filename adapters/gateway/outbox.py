@@ -184,7 +184,7 @@ def _take_effect(tx: Transaction, seq: int, *, at: int) -> None:
     elif act == "grant":
         _granted(tx, seq, ref)
     if answers is not None:
-        duties.answered(tx, participant, answers, _notice_id(tx, seq), at=at)
+        duties.answered(tx, participant, answers, _notice_id(tx, seq), act=act, at=at)
 
 
 def adopt(
@@ -231,14 +231,22 @@ def adopt(
     _take_effect(tx, seq, at=at)
 
 
-def answer_to(tx: Transaction, participant: ParticipantId, notice_id: NoticeId) -> tuple[NoticeId, int] | None:
-    """Return the first published answer to a notice of the inbox and its time; another gateway's may be known before that."""
-    row = tx.connection.execute(
-        "SELECT notice_id, published_at FROM outbox WHERE answers = ? AND participant = ? AND ledger_index IS NOT NULL"
-        " ORDER BY ledger_index LIMIT 1",
+def answers_to(
+    tx: Transaction, participant: ParticipantId, notice_id: NoticeId
+) -> list[tuple[NoticeId, str, int, tuple[ParticipantId, ...]]]:
+    """Return what was published about a notice of the inbox as an answer, the first one first: id, act, time, and to whom.
+
+    Another gateway's may be known before the notice itself is here.
+    """
+    rows = tx.connection.execute(
+        "SELECT notice_id, id, act, published_at, draft FROM outbox WHERE answers = ? AND participant = ?"
+        " AND ledger_index IS NOT NULL ORDER BY ledger_index",
         (notice_id, participant),
-    ).fetchone()
-    return None if row is None else (NoticeId(row[0]), int(row[1]))
+    )
+    return [
+        (NoticeId(found), str(act), int(at), Draft.parse(tx.open(DRAFT, name, draft)).to)
+        for found, name, act, at, draft in rows
+    ]
 
 
 def _notice_id(tx: Transaction, seq: int) -> NoticeId:

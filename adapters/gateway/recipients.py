@@ -187,7 +187,8 @@ class Chooser:
         if draft.act == "issue":
             considered = self._issue(draft, party, excluded)
         elif draft.act == "correct":
-            considered = self._each(draft, party, _others(holders, self.sender), Via.HOLDER)
+            gone = [item.participant for item in excluded]
+            considered = self._each(draft, party, _others(holders, self.sender, but=gone), Via.HOLDER)
             considered = self._with_copies(draft, party, considered, excluded)
             considered = self._with_clock(draft, party, considered, excluded)
         elif draft.act == "grant":
@@ -292,9 +293,11 @@ class Chooser:
         there = {item.participant: item for item in considered}
         gone = {item.participant for item in excluded}
         lacking: set[str] = set()
+        # Who stands in by the time that a deputy is called must have it then.
+        called = duties.called_by(label, self.moment.received_at)
         for role in sorted({party.role, *(role_of(item.participant) for item in considered if item.permitted)}):
             point = self.network.focal_point(role)
-            for deputy in self.network.deputies(role, self.moment.time):
+            for deputy in self.network.deputies(role, self.moment.time, called):
                 if deputy not in there and deputy not in gone and deputy != self.sender and deputy not in holders:
                     added = self._consider(draft, party, deputy, Via.DEPUTY)
                     there[deputy] = added
@@ -326,9 +329,11 @@ class Chooser:
         )
         own = self.network.sealing_key(self.sender, self.moment)
         trouble = None
-        # Whom a person named, or who must have it, is for a person to give up; a recall is never held up by anybody.
-        held_up = (Via.NAMED, Via.HOLDER) if draft.act != "recall" else ()
-        demanded = [item for item in left_out if item.via in held_up]
+        # Whom a person named is for a person to give up. A holder who may not have a correction keeps it from nobody else,
+        # but one that may must get it: where only its clock stands in the way, that is what a person has to give up.
+        demanded = [
+            item for item in left_out if item.via is Via.NAMED or (item.detail == CLOCK and item.via is Via.HOLDER)
+        ]
         if demanded:
             trouble = _left_out(demanded)
         elif own is None:

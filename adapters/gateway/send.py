@@ -462,7 +462,13 @@ class Sender:
         denied = {item.participant: item for item in denials}
         left_out, demanded = [], []
         # Whom a person named may still have a sanitised copy, where one was asked for.
-        spared = {Via.SUBSCRIPTION, Via.FOCAL_POINT, Via.DEPUTY, *([Via.NAMED] if wanted(entry.draft) else [])}
+        spared = {
+            Via.SUBSCRIPTION,
+            Via.FOCAL_POINT,
+            Via.DEPUTY,
+            Via.HOLDER,
+            *([Via.NAMED] if wanted(entry.draft) else []),
+        }
         for item in entry.addressed.sealed:
             why = denied.get(item.participant)
             if why is not None and item.via in spared:

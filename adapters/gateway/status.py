@@ -213,6 +213,7 @@ class DutyState(StrEnum):
     OPEN = "open"  # something is to be done
     OVERDUE = "overdue"
     MET = "met"
+    EFFECTIVE = "effective"  # nobody has answered in its time, and the law takes silence for consent
     WITH_SENDER = "with-sender"  # the sender's gateway does it when it seals
 
 

@@ -99,7 +99,10 @@ def _conditions(facts: Facts, _: Party | None) -> Value:
 
 
 def _sources_without_consent(facts: Facts, _: Party | None) -> Value:
-    return values_of(facts.label, "received-from") - values_of(facts.label, "consent-of") - {facts.sender.role}
+    here, there = facts.sender.role, None if facts.recipient is None else facts.recipient.role
+    # Inside its own State nothing is sent on, and what goes back to its source needs no consent of that.
+    sources = values_of(facts.label, "received-from") - values_of(facts.label, "consent-of") - {here, there}
+    return None if there is None else frozenset() if there == here else sources
 
 
 def _counterpart(_: Facts, other: Party | None) -> Value:
@@ -165,7 +168,7 @@ ASPECTS: Final[Mapping[str, Aspect]] = {
     "handling": Aspect("label", _handling, "handling"),
     "undertakings": Aspect("label", _conditions, "undertaking"),
     "authorised-by": Aspect("label", _stated("authorised-by"), "authorised-by"),
-    "sources-without-consent": Aspect("label", _sources_without_consent, "consent-of"),
+    "sources-without-consent": Aspect("label", _sources_without_consent, "consent-of", towards=True),
     "counterpart": Aspect("label", _counterpart, towards=True),
     "transfer-basis": Aspect("label", _transfer, "transfer-basis", towards=True),
     "recipient-kind": Aspect("label", _kind_of_recipient, towards=True),

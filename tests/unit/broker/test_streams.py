@@ -36,6 +36,7 @@ class Notice:
     to: frozenset
     topic: str
     filler: str = ""
+    act: str = "issue"
 
     @property
     def statement(self):
@@ -66,6 +67,8 @@ class Rules:
         self_ = self
 
         class About:
+            sender = None
+
             @staticmethod
             def recipient(who):
                 return "denied" if (who, notice.topic) in self_.denied else None

@@ -517,7 +517,7 @@ def test_what_has_no_time_stands_and_what_is_to_be_done_is_open(store):
     assert (duty.state, duty.due) == (DutyState.STANDING, None)
 
 
-def test_days_count_from_receipt_for_what_is_to_be_done_then(store):
+def test_days_count_from_receipt_where_no_end_of_a_delivery_is_known(store):
     found = arise(store, [why(code, days="30") for code in ("certify-deletion", "report-outcome", "tacit-consent")])
     assert {(duty.code, duty.state) for duty in found} == {
         ("certify-deletion", DutyState.OPEN),

@@ -140,12 +140,13 @@ def test_without_the_own_focal_point_nothing_with_a_clock_leaves(trust):
     assert choice.trouble.code == "no-recipients"
 
 
-def test_holders_are_asked_for_a_correction_and_not_for_a_recall(trust):
+def test_holders_are_decided_on_for_a_correction_and_not_for_a_recall(trust):
     holders = ("kz/customs", "uz/focal-point", "tj/focal-point")
     network = network_of(trust)
     correct = chooser(network).choose(draft(act="correct"), holders)
-    assert correct.trouble.code == "denied"
-    assert [item.participant for item in correct.trouble.denied] == ["tj/focal-point"]
+    assert correct.trouble is None
+    assert chosen(correct) == ["uz/focal-point"]
+    assert [item.denied.participant for item in correct.addressed.left_out] == ["tj/focal-point"]
     recall = chooser(network).choose(draft(act="recall"), holders)
     assert recall.trouble is None
     assert chosen(recall) == ["uz/focal-point", "tj/focal-point"]

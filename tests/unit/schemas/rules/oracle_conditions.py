@@ -23,7 +23,7 @@ SUBSTITUTION = {
     "forbidden": ["none"],
 }
 CLASSIFICATIONS = ["restricted", "confidential", "secret", "top-secret"]
-ASKS_OTHER_SIDE = {"counterpart", "transfer-basis", "recipient-kind", "clearance"}
+ASKS_OTHER_SIDE = {"counterpart", "transfer-basis", "recipient-kind", "clearance", "sources-without-consent"}
 CARRYING = ("issue", "correct", "grant")
 
 
@@ -75,6 +75,12 @@ def years(born: str, on: str) -> int:
     return max(now.year - year - (now < birthday), 0)
 
 
+def sources_without_consent(facts: Facts, recipient: Party) -> set[str]:
+    if recipient.role == facts.sender.role:
+        return set()
+    return stated(facts, "received-from") - stated(facts, "consent-of") - {facts.sender.role} - {recipient.role}
+
+
 def aspect(name: str, facts: Facts, other: Party | None) -> Any:
     """The value of an aspect; None is not known."""
     label, content, recipient = facts.label, facts.content, facts.recipient
@@ -87,7 +93,7 @@ def aspect(name: str, facts: Facts, other: Party | None) -> Any:
         "handling": set(label.handling),
         "undertakings": {item.code for item in label.conditions},
         "authorised-by": stated(facts, "authorised-by"),
-        "sources-without-consent": stated(facts, "received-from") - stated(facts, "consent-of") - {facts.sender.role},
+        "sources-without-consent": None if recipient is None else sources_without_consent(facts, recipient),
         "counterpart": None if other is None else {other.role},
         "transfer-basis": None if other is None else {other.role} | stated(facts, "transfer-basis"),
         "recipient-kind": None if recipient is None else {recipient.kind},
