@@ -46,6 +46,7 @@ bench: setup
 soak: setup
 	VALISE_KILLS=1000 VALISE_EXHAUSTIVE=1 VALISE_KAFKA_KILLS=100 VALISE_KAFKA_EVERY=20 VALISE_KAFKA_SECONDS=30 VALISE_KAFKA_AWAY=600 \
 	  $(BIN)/python -m pytest tests/faults tests/kafka --timeout=0 $(ARGS)
+	VALISE_DECISIONS=100000 $(BIN)/python -m pytest tests/unit/schemas/rules/test_rules_oracle.py --timeout=0
 
 # Apache Kafka for development: NODES=1 or 3, ARGS="--security tls". It needs no .venv; deploy/kafka/README.md says more.
 kafka:
