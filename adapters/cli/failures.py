@@ -22,7 +22,7 @@ INTERRUPTED: Final = 130
 _SYSEXITS: Final[dict[int, tuple[str, ...]]] = {
     65: (  # DATAERR
         *("malformed", "invalid-form", "too-large", "unsupported-media-type", "headers-too-large", "import"),
-        *("law-scope", "law-unknown-code", "law-overlap", "law-signatures", "law-signer"),
+        *("law-scope", "law-unknown-code", "law-overlap"),
     ),
     69: ("broker-away",),  # UNAVAILABLE
     70: ("internal", "method-not-allowed"),  # SOFTWARE
