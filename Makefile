@@ -60,6 +60,7 @@ SOAK := VALISE_KILLS=1000 VALISE_EXHAUSTIVE=1 VALISE_KAFKA_KILLS=100 VALISE_KAFK
 soak: setup
 	@mkdir -p build
 	$(SOAK) $(BIN)/python -m pytest tests/faults tests/kafka --timeout=0 -rP $(ARGS)
+	VALISE_DECISIONS=100000 $(BIN)/python -m pytest tests/unit/schemas/rules/test_rules_oracle.py --timeout=0
 
 # Apache Kafka for development: NODES=1 or 3, ARGS="--security tls". It needs no .venv; deploy/kafka/README.md says more.
 kafka:

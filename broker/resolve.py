@@ -5,21 +5,24 @@ delivered. Labels only: conditions over contents are named as unseen. Directory 
 so an answer shows nothing that its reader could not work out.
 """
 
+import asyncio
 from dataclasses import dataclass
 
 from broker.decisions import EVALUATOR
 from broker.trust import Trust
 from schemas import ids, strict_json
 from schemas.encoding import Members, Time
-from schemas.errors import FormError
+from schemas.errors import Error, FormError
 from schemas.ids import ParticipantId, Pattern, Topic
 from schemas.label import Label
-from schemas.rules.answer import answer
+from schemas.rules.answer import MOST_DECISIONS, answer
 from schemas.rules.facts import Facts, Party
 from schemas.strict_json import Json
 
 MOST_ANSWERS = 2_000
 """Recipients times topics that one question may be about."""
+BUDGET = 20_000
+"""Decisions that one question may cost beyond one for each answer: about half a second of one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,13 @@ def resolve(question: Question, caller: ParticipantId, trust: Trust, now: Time) 
     if len(recipients) * len(topics) > MOST_ANSWERS:
         raise FormError(f"Asks for more than {MOST_ANSWERS} answers.", pointer="/recipients")
     answers: list[Json] = []
+    budget = _Budget(BUDGET, len(topics) * (len(recipients) + 1))
     for topic in topics:
         facts = Facts("publish", "issue", topic, question.label, sender, None, now, question.expires_at)
-        answers.append({"participant": caller, "topic": topic, "action": "publish", **_said(facts, trust)})
+        answers.append({"participant": caller, "topic": topic, "action": "publish", **budget.said(facts, trust)})
         for party in recipients:
             one = Facts("receive", "issue", topic, question.label, sender, party, now, question.expires_at)
-            answers.append({"participant": party.id, "topic": topic, "action": "receive", **_said(one, trust)})
+            answers.append({"participant": party.id, "topic": topic, "action": "receive", **budget.said(one, trust)})
     return {
         "sender": caller,
         "directory": trust.directory.version,
@@ -68,8 +72,40 @@ def resolve(question: Question, caller: ParticipantId, trust: Trust, now: Time) 
     }
 
 
-def _said(facts: Facts, trust: Trust) -> dict[str, Json]:
-    return answer(facts, trust.rules, evaluator=EVALUATOR).to_json()
+class Questions:
+    """The questions that are being answered: one of each participant at a time. Used in one event loop."""
+
+    def __init__(self) -> None:
+        self._running: dict[ParticipantId, asyncio.Task[dict[str, Json]]] = {}
+
+    async def ask(self, question: Question, caller: ParticipantId, trust: Trust, now: Time) -> dict[str, Json]:
+        """Answer a question in a thread, as `resolve` does; raise `rate-limited` while another one of the caller runs."""
+        if caller in self._running:
+            raise Error("Another question of this participant is being answered.", problem="rate-limited")
+        task = asyncio.ensure_future(asyncio.to_thread(resolve, question, caller, trust, now))
+        self._running[caller] = task
+        task.add_done_callback(lambda _: self._done(caller))
+        # Who hangs up has asked all the same: the thread goes on, and the next question waits for it.
+        return await asyncio.shield(task)
+
+    def _done(self, caller: ParticipantId) -> None:
+        task = self._running.pop(caller)
+        if not task.cancelled():
+            task.exception()  # who asked was told, or is gone
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What is left of a question's decisions, shared out evenly among the answers that are still to be given."""
+
+    left: int
+    answers: int
+
+    def said(self, facts: Facts, trust: Trust) -> dict[str, Json]:
+        found = answer(facts, trust.rules, evaluator=EVALUATOR, most=min(MOST_DECISIONS, 1 + self.left // self.answers))
+        self.answers -= 1
+        self.left -= found.decisions - 1
+        return found.to_json()
 
 
 def _recipients(question: Question, caller: ParticipantId, trust: Trust) -> list[Party]:

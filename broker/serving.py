@@ -454,6 +454,11 @@ class Serving:
                 **({"clock-ran-back": 1} if self._sequencer.clock_ran_back else {}),
                 **_alarms_of(condition),
                 **{f"unreadable-law-{state}": 1 for state in trust.rules.unreadable},
+                **{
+                    f"unevaluable-law-{state}-{condition}": 1
+                    for state, conditions in trust.rules.unevaluable.items()
+                    for condition in conditions
+                },
             },
             skipped=skipped,
             engine=None if condition is None else self._engine(condition),

@@ -69,6 +69,12 @@ PROBLEMS: dict[str, Problem] = {
         422, "A law profile speaks for another State", "A profile can only make its own State's rules stricter."
     ),
     "law-unknown-code": _p(422, "A law profile has a code that no list knows", "Use a code of the list named."),
+    "law-signatures": _p(
+        422, "A law profile lacks a signature", "Both its author and the head of the focal point must sign it."
+    ),
+    "law-signer": _p(
+        422, "A law profile is signed with a key that is not its State's", "Sign with the two keys of the State's law."
+    ),
     "law-overlap": _p(
         422, "A condition is in force twice at one time", "End the earlier text where the later one begins."
     ),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import typer
 
+from adapters.cli.words import article, reason
 from schemas.errors import Error
 from schemas.problems import PROBLEMS, TYPE_PREFIX
 from schemas.strict_json import Json
@@ -105,11 +106,19 @@ def document(failure: BaseException) -> dict[str, Any]:
     return {"type": "about:blank", "title": "The command failed", "detail": detail, "hint": hint}
 
 
+def _denials(failure: RemoteError) -> list[str]:
+    """Return who is denied and by what, in the reader's language, where the service says so."""
+    denied = failure.extras.get("denied")
+    items = [item for item in denied if isinstance(item, dict)] if isinstance(denied, list) else []
+    return [f"{item['participant']}: {reason(item['reason'])} ({article(item)})" for item in items if "reason" in item]
+
+
 def sentences(failure: BaseException) -> tuple[str, str | None]:
     """Return what happened and what to do, for a person."""
     if isinstance(failure, Error):
         where = f" ({failure.pointer})" if failure.pointer else ""
-        return f"{failure.detail}{where}", failure.hint
+        said = "".join(f" {one}" for one in _denials(failure)) if isinstance(failure, RemoteError) else ""
+        return f"{failure.detail}{where}{said}", failure.hint
     if isinstance(failure, typer.TyperException):
         context = getattr(failure, "ctx", None)
         path = "valise" if context is None else context.command_path

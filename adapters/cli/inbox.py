@@ -8,7 +8,7 @@ import typer
 from adapters.cli import asking
 from adapters.cli.gateway_client import CaFile, GatewayClient, GatewayUrl, TokenFile, connect, segment
 from adapters.cli.terminal import Column, terminal
-from adapters.cli.words import headline, when
+from adapters.cli.words import headline, when, why
 from schemas.strict_json import Json
 
 app = typer.Typer(help="Read what arrived, acknowledge and answer it.", no_args_is_help=True)
@@ -45,7 +45,7 @@ def list_(
         {
             **item,
             "arrived": when(item["arrived_at"]),
-            "what": headline(item["notice"]) or item["reason"] or item["act"],
+            "what": headline(item["notice"]) or why(item) or item["act"],
             "mark": _mark(item),
         }
         for item in items
@@ -72,7 +72,7 @@ def follow(
         page, items = _page(client, cursor, _PAGE, unacknowledged=unread)
         for item in items:
             line = f"{when(item['arrived_at'])}  {item['id']}  {item['sender']}  {item['topic']}"
-            terminal().item(item, f"{line}  {headline(item['notice']) or item['reason'] or item['act']}")
+            terminal().item(item, f"{line}  {headline(item['notice']) or why(item) or item['act']}")
         cursor = int(str(page["next"]))
         if len(items) == _PAGE:
             continue
@@ -99,12 +99,18 @@ def show(
     label = item["label"] if isinstance(item["label"], dict) else {}
     notice = item["notice"] if isinstance(item["notice"], dict) else {}
     where.record(
-        {**item, "what": headline(notice), "tlp": label.get("tlp"), "handling": label.get("handling")},
+        {
+            **item,
+            "what": headline(notice),
+            "why": why(item),
+            "tlp": label.get("tlp"),
+            "handling": label.get("handling"),
+        },
         shown=[
             ("What", "what"),
             ("Id", "id"),
             ("Status", "status"),
-            ("Why", "reason"),
+            ("Why", "why"),
             ("From", "sender"),
             ("Topic", "topic"),
             ("TLP", "tlp"),

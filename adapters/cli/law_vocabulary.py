@@ -18,7 +18,7 @@ from schemas.strict_json import Json
 def vocabulary(
     type_: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="One type; without it, all.")] = None,
 ) -> None:
-    """Print the types of condition that a profile may be made of, or one with its parameters and a worked example."""
+    """Print the types of condition that a profile may be made of, or one with its parameters and worked examples."""
     where = terminal()
     if type_ is None:
         rows = [_type_row(kind) for kind in CONDITION_TYPES.values()]
@@ -41,7 +41,7 @@ def vocabulary(
         "evaluated_by": _EVALUATORS[kind.inputs],
         "parameters": [_parameter(item) for item in kind.parameters],
         "sentences": dict(kind.says),
-        "example": dict(kind.example),
+        "examples": [dict(example) for example in kind.examples],
     }
     if where.as_json:
         where.json(row)
@@ -52,7 +52,8 @@ def vocabulary(
     if kind.parameters:
         columns = [Column("Parameter", "name", whole=True), Column("Takes", "takes"), Column("Means", "says")]
         where.listing("parameters", [_parameter(item) for item in kind.parameters], columns)
-    where.record(_example(kind), shown=_EXAMPLE)
+    for example in kind.examples:
+        where.record(_example(example), shown=_EXAMPLE)
 
 
 _TYPE: Final = (
@@ -84,8 +85,7 @@ def _parameter(item: Parameter) -> dict[str, Json]:
     return {"name": item.name, "form": item.form, "takes": f"{many}{takes}{optional}", "says": item.says}
 
 
-def _example(kind: ConditionType) -> dict[str, Json]:
-    example = kind.example
+def _example(example: Mapping[str, Json]) -> dict[str, Json]:
     given = {"effect": example["effect"], **_object(example["parameters"]), **_object(example["applies_to"])}
     return {
         "with": in_a_line(given),

@@ -164,6 +164,10 @@ def _time(at: str | None) -> Time:
     if at is None:
         return from_seconds(int(datetime.now(UTC).timestamp()))
     try:
-        return from_seconds(int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()))
+        # Another offset would have to be read as what it says, and a time without one as somebody's own.
+        when = datetime.fromisoformat(at) if at.endswith("Z") else None
     except ValueError:
-        raise FormError("Must be a time YYYY-MM-DDTHH:MM:SSZ.", pointer="/at") from None
+        when = None
+    if when is None:
+        raise FormError("Must be a time in UTC: YYYY-MM-DDTHH:MM:SSZ.", pointer="/at")
+    return from_seconds(int(when.timestamp()))

@@ -32,6 +32,17 @@ def article(item: Mapping[str, Json]) -> str:
     return ", ".join(str(item[name]) for name in ("instrument", "article") if item.get(name))
 
 
+def why(item: Mapping[str, Json]) -> str:
+    """Return why a notice of the inbox cannot be read: what denies it, where that stands, in the reader's language."""
+    verdict = item.get("verdict")
+    if isinstance(verdict, Mapping) and not verdict.get("permitted"):
+        determining = verdict.get("determining")
+        first = determining[0] if isinstance(determining, list) and determining else None
+        if isinstance(first, Mapping):
+            return f"{article(first)}: {reason(first.get('reason'))}"
+    return str(item.get("reason") or "")
+
+
 def any_of(ways: Sequence[str], *, complete: bool) -> str:
     """Return the first few of what would make a no a yes; where the search had to end before, say that there may be more."""
     some = " | ".join(ways[:SHOWN]) + (" | …" if len(ways) > SHOWN else "")

@@ -278,6 +278,7 @@ class Follower:
             await self._alarms.start("odd-leaf", words)
         await self._take_directory(directory)
         self._publish()
+        await self._look_at_laws()
 
     async def _fork(self, checkpoint: VerifiedCheckpoint) -> None:
         """Keep both notes and raise: what the log shows is not what it showed."""
@@ -341,6 +342,7 @@ class Follower:
         self._directory_looked = now
         await self._alarms.end(*_DIRECTORY_ALARMS)
         self._publish()
+        await self._look_at_laws()
 
     async def _take_directory(self, directory: Directory) -> None:
         """Make a directory the one that counts, and look at the records of our own participants in it."""
@@ -357,6 +359,19 @@ class Follower:
             )
         else:
             await self._alarms.end("foreign-key")
+
+    async def _look_at_laws(self) -> None:
+        """Tell a person which laws deny only because they, or one of their conditions, cannot be read here."""
+        assert self._rules is not None  # it was just published
+        unreadable = [f"the law of {state} cannot be read" for state in sorted(self._rules.unreadable)]
+        unclear = [
+            f"{', '.join(ids)} of {state} cannot be evaluated" for state, ids in sorted(self._rules.unevaluable.items())
+        ]
+        if unreadable or unclear:
+            said = "; ".join((*unreadable, *unclear))
+            await self._alarms.start("law", f"What these laws are about is denied: {said}.")
+        else:
+            await self._alarms.end("law")
 
     def _foreign(self, directory: Directory) -> Collection[str]:
         """Return key ids that the directory holds for our participants and this gateway did not make."""

@@ -50,6 +50,8 @@ class Arrival:
     is_focal_point: bool = False
     facts: Content | None = None
     """What its content shows of times that obligations count from; None where it has no content of a known kind."""
+    verdict: Mapping[str, Json] | None = None
+    """What this gateway's rules said of it, None where they were not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def _put(tx: Transaction, participant: ParticipantId, item: Arrival, at: int) ->
             "expires_at": statement.expires_at,
             "obligations": item.obligations,
             "granted_by": item.granted_by,
+            "verdict": _without_duties(item),
         }
     )
     content = None if item.notice is None else tx.seal(CONTENT, place, orjson.dumps(item.notice))
@@ -146,6 +149,11 @@ def _put(tx: Transaction, participant: ParticipantId, item: Arrival, at: int) ->
             _owe(tx, participant, item)
         _apply(tx, participant, item)
     return True
+
+
+def _without_duties(item: Arrival) -> dict[str, Json] | None:
+    """Return the verdict as it is kept: what is owed for an opened notice stands in the head already."""
+    return None if item.verdict is None else {**item.verdict, **({"obligations": None} if item.obligations else {})}
 
 
 def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
@@ -377,6 +385,9 @@ def _item(tx: Transaction, row: tuple[Any, ...]) -> InboxItem:
     head = orjson.loads(tx.open(HEAD, place, head_cell))
     content = tx.open_or_none(CONTENT, place, content_cell)
     reason = tx.open_or_none(REASON, place, reason_cell)
+    verdict = head.get("verdict")  # items that arrived under an earlier version have none
+    if verdict is not None and verdict["obligations"] is None:
+        verdict["obligations"] = head["obligations"]
     return InboxItem(
         seq=seq,
         notice_id=notice_id,
@@ -401,6 +412,7 @@ def _item(tx: Transaction, row: tuple[Any, ...]) -> InboxItem:
         acknowledged_at=None if acknowledged_at is None else _time(acknowledged_at),
         acknowledgement=acknowledgement,
         granted_by=head.get("granted_by"),
+        verdict=verdict,
         deleted_at=None if deletion is None else _time(deletion.at),
         certificate=None if deletion is None else deletion.certificate,
         duties=duties.of(tx, participant, notice_id),

@@ -122,7 +122,7 @@ class Opener:
         verdict = self._decide(statement)
         denial = None if verdict is None else verdict.first_denial()
         if denial is not None:
-            return _arrival(item, InboxState.UNREADABLE, None, denial.reason_in("en"))
+            return _told(_arrival(item, InboxState.UNREADABLE, None, denial.reason_in("en")), verdict)
         try:
             notice = open_notice(verified, key).notice
         except Error as error:
@@ -139,9 +139,9 @@ class Opener:
             verdict = self._decide(statement, facts)
             denial = None if verdict is None else verdict.first_denial()
             if denial is not None:
-                return _arrival(item, InboxState.UNREADABLE, None, denial.reason_in("en"))
+                return _told(_arrival(item, InboxState.UNREADABLE, None, denial.reason_in("en")), verdict)
         obligations = () if verdict is None else tuple(item.to_json() for item in verdict.obligations)
-        return replace(_arrival(item, InboxState.OPENED, notice, None, obligations), facts=facts)
+        return _told(replace(_arrival(item, InboxState.OPENED, notice, None, obligations), facts=facts), verdict)
 
     def _decide(self, statement: Statement, content: Content | None = None) -> Verdict | None:
         """Ask the rules that this gateway knows once more; what must never be blocked is not asked about."""
@@ -160,6 +160,11 @@ class Opener:
             content,
         )
         return decide(facts, self.network.rules, evaluator=RECIPIENT)
+
+
+def _told(arrival: Arrival, verdict: Verdict | None) -> Arrival:
+    """Return an arrival with the verdict that it was opened or kept closed under."""
+    return arrival if verdict is None else replace(arrival, verdict=verdict.to_json())
 
 
 def _arrival(

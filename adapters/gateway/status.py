@@ -422,6 +422,8 @@ class InboxItem:
     granted_by: NoticeId | None = None
     deleted_at: Time | None = None
     certificate: NoticeId | None = None
+    verdict: Mapping[str, Json] | None = None
+    """What this gateway's rules said when it arrived, in six languages; None where they were not asked."""
     duties: tuple[Duty, ...] = ()
     history: tuple[Event, ...] = ()
 

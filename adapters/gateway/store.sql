@@ -80,7 +80,7 @@ CREATE TABLE inbox (
     arrived_at INTEGER NOT NULL,
     ref TEXT,
     statement_digest BLOB NOT NULL,
-    head BLOB NOT NULL,                     -- cell: sender, topic, thread, label, expiry, obligations
+    head BLOB NOT NULL,                     -- cell: sender, topic, thread, label, expiry, obligations, verdict
     content BLOB,                           -- cell: the notice; null once it was recalled
     reason BLOB,                            -- cell: why it cannot be read
     evidence BLOB,                          -- cell: the delivery, where it could not be trusted or read

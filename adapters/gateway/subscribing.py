@@ -4,13 +4,24 @@ from collections.abc import Mapping
 
 from adapters.gateway import outbox
 from adapters.gateway.network import SENDER, Network
-from adapters.gateway.status import Subscribed
+from adapters.gateway.status import Denial, Subscribed
 from adapters.gateway.store import Transaction
 from schemas.errors import Error
 from schemas.ids import LedgerIndex, ParticipantId, Pattern, Topic
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts
 from schemas.statement import SubscriptionBody
+
+
+class NotAllowedError(Error):
+    """The rules deny a subscription; `denied` says who, by which condition of whose rules, in six languages."""
+
+    problem = "denied"
+
+    def __init__(self, denied: Denial, pointer: str) -> None:
+        code = "no-profile" if denied.condition == "no-profile" else "denied"
+        super().__init__("The rules do not let this participant subscribe to it.", problem=code, pointer=pointer)
+        self.denied = (denied,)
 
 
 def current(
@@ -29,7 +40,10 @@ def current(
 
 
 def check_allowed(network: Network | None, participant: ParticipantId, patterns: tuple[Pattern, ...]) -> None:
-    """Refuse a pattern that the rules as they are known here deny; the broker decides in any case. Raises `Error`."""
+    """Refuse a pattern that the rules as they are known here deny; the broker decides in any case.
+
+    Raises `NotAllowedError`.
+    """
     party = None if network is None else network.parties.get(participant)
     if network is None or party is None:
         return
@@ -37,5 +51,4 @@ def check_allowed(network: Network | None, participant: ParticipantId, patterns:
         facts = Facts("subscribe", "subscribe", Topic(pattern), None, party, None)
         denial = decide(facts, network.rules, evaluator=SENDER).first_denial()
         if denial is not None:
-            code = "no-profile" if denial.condition == "no-profile" else "denied"
-            raise Error(denial.reason_in("en"), problem=code, pointer=f"/patterns/{number}")
+            raise NotAllowedError(Denial.of(participant, denial), f"/patterns/{number}")

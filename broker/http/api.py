@@ -33,6 +33,7 @@ from broker.http.batch import BatchEndpoint
 from broker.http.edge import Edge, request_id
 from broker.http.publish import PublishEndpoint
 from broker.http.service import Service
+from broker.resolve import Questions
 from broker.telemetry import Telemetry
 from schemas.errors import Error
 
@@ -53,6 +54,7 @@ def create_api(service: Service, telemetry: Telemetry) -> ASGIApp:
     """Return the application for a service, whose requests are counted and timed in `telemetry`."""
     app = create_app()
     app.state.service = service
+    app.state.questions = Questions()
     described = json.dumps(describe(app)).encode()
 
     async def document() -> Response:

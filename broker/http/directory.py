@@ -85,7 +85,7 @@ def _static(content: bytes | None, *, immutable: bool) -> Response:
         *("malformed", "invalid-form", "too-large", "unsupported-media-type", "not-found"),
         *("precondition-required", "precondition-failed"),
         *("directory", "directory-rollback", "directory-frozen", "directory-append-only", "directory-scope"),
-        *("law-scope", "law-unknown-code", "law-overlap"),
+        *("law-scope", "law-unknown-code", "law-overlap", "law-signatures", "law-signer"),
         *("unverified", "unknown-key", "storage-full"),
     ),
     openapi_extra={

@@ -1,6 +1,5 @@
 """`POST /v1/recipients/resolve`: who may get this, who may not, why, and what would make it lawful."""
 
-import asyncio
 from typing import Final
 
 import orjson
@@ -9,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from broker.http import openapi
 from broker.http.auth import Served, authenticate_with_body
 from broker.http.body import read_body
-from broker.resolve import Question, resolve
+from broker.resolve import Question, Questions
 from schemas.encoding import from_seconds
 
 router = APIRouter()
@@ -99,7 +98,7 @@ _QUESTION: Final = openapi.exactly(
     responses=openapi.responses(
         {200: openapi.json_body(_ANSWERS, openapi.example("resolved"), "An answer for each recipient and topic.")},
         *openapi.CALLER,
-        *("malformed", "invalid-form", "too-large", "unsupported-media-type"),
+        *("malformed", "invalid-form", "too-large", "unsupported-media-type", "rate-limited"),
     ),
     openapi_extra={
         **openapi.SIGNED,
@@ -110,11 +109,16 @@ _QUESTION: Final = openapi.exactly(
     },
 )
 async def resolve_recipients(request: Request, service: Served) -> Response:
-    """Decide on what the caller would send, by its label alone: nothing is sent, and gateways decide for themselves."""
+    """Decide on what the caller would send, by its label alone: nothing is sent, and gateways decide for themselves.
+
+    One question of a participant is answered at a time. What a question may cost is shared among its answers: where it was
+    not enough to look for all changes that would make it lawful, `complete` is false.
+    """
     data = await read_body(request.scope, request.receive)
     question = Question.parse(data)
     caller = authenticate_with_body(request, service, data).participant
     trust, now = service.trust, from_seconds(service.now_ms() // 1000)
+    questions: Questions = request.app.state.questions
     # Up to thousands of decisions: other requests go on meanwhile.
-    found = await asyncio.to_thread(resolve, question, caller, trust, now)
+    found = await questions.ask(question, caller, trust, now)
     return Response(orjson.dumps(found), 200, {"Cache-Control": "no-store"}, "application/json")

@@ -130,12 +130,12 @@ class Repository:
             raise DirectoryError("No such role is delegated.", problem="not-found")
         self._match(role, if_match)
         signed = _read_strictly(metadata)
-        _check_signers(top, role, signed)
-        _verify(top, role, signed)
+        scope = scopes.scope_of(role)
+        _check_signers(top, role, signed, "law-signer" if scope.law else None)
+        _verify(top, role, signed, "law-signatures" if scope.law else None)
         self._check_version(role, signed.signed, now)
         scopes.check_role(role, signed.signed)
         changed = self._with_targets(signed.signed, targets)
-        scope = scopes.scope_of(role)
         data = changed[scope.target]
         if scope.law:
             self.check_law(scope.role, data)
@@ -304,17 +304,17 @@ def _read_strictly(data: bytes) -> Metadata[Targets]:
     return metadata
 
 
-def _check_signers(signer: Root | Targets, name: str, metadata: Metadata[Targets]) -> None:
+def _check_signers(signer: Root | Targets, name: str, metadata: Metadata[Targets], problem: str | None = None) -> None:
     if not metadata.signatures.keys() <= set(signer.get_delegated_role(name).keyids):
-        raise DirectorySignatureError("The metadata has a signature of a key that is not the role's.")
+        raise DirectorySignatureError("The metadata has a signature of a key that is not the role's.", problem=problem)
 
 
-def _verify(signer: Root | Targets, name: str, metadata: Metadata[files_of.T]) -> None:
+def _verify(signer: Root | Targets, name: str, metadata: Metadata[files_of.T], problem: str | None = None) -> None:
     try:
         signer.verify_delegate(name, metadata.signed_bytes, metadata.signatures)
     except RepositoryError:
         raise DirectorySignatureError(
-            "The metadata is not signed by as many of the role's keys as it must be."
+            "The metadata is not signed by as many of the role's keys as it must be.", problem=problem
         ) from None
 
 

@@ -2,7 +2,9 @@
 
 Compiled once a directory version, and cheaply again for each boundary, since a boundary only changes what is in force.
 A network file that cannot be read is an error: nothing could be decided. A State's profile that cannot be read costs
-that State alone its part: every decision about it denies, and `Rules.unreadable` says why, for an alarm.
+that State alone its part: every decision about it denies, and `Rules.unreadable` says why, for an alarm. A condition
+that cannot be evaluated (a group that the network does not know, a type of a later vocabulary) denies wherever it
+applies, and `Rules.unevaluable` names it, for an alarm too.
 """
 
 from bisect import bisect_right
@@ -60,6 +62,11 @@ class Rules:
     def clocks(self) -> frozenset[str]:
         """Return the urgencies within which an answer is due."""
         return self.known.clocks
+
+    @property
+    def unevaluable(self) -> Mapping[Role, tuple[str, ...]]:
+        """Return by State the conditions in force that cannot be evaluated: they deny, and somebody must know."""
+        return {state: table.unevaluable for state, table in self.laws.items() if table.unevaluable}
 
     def at(self, boundary: Time | None) -> "Rules":
         """Return the same rules as they stand at another boundary."""

@@ -60,7 +60,8 @@ class ConditionType:
     aspect against the `operand`: names of parameters, `=code` for a code that is always meant, or true or false.
     `aspect` None checks nothing: the effect follows at once. What follows if the check does not hold, for `deny` and
     `require`: a denial; for `limit` a denial, and the obligation if it does hold; for `oblige` the obligation.
-    `obligation` is a code, or the name of the parameter that is one.
+    `obligation` is a code, or the name of the parameter that is one. `examples` are worked cases, one for each effect: a
+    notice of which it says nothing, and one of which it speaks.
     """
 
     id: Code
@@ -75,7 +76,7 @@ class ConditionType:
     parameters: tuple[Parameter, ...]
     says: Mapping[str, str] = field(hash=False)
     applies: str
-    example: Mapping[str, Json] = field(hash=False)
+    examples: tuple[Mapping[str, Json], ...] = field(hash=False)
 
     @property
     def inputs(self) -> Inputs:
@@ -98,6 +99,7 @@ class ConditionType:
             **{
                 **value,
                 "effects": tuple(value["effects"]),
+                "examples": tuple(value["examples"]),
                 "kinds": None if kinds is None else tuple(kinds),
                 "operand": operand if isinstance(operand, bool) else _names(operand),
                 "parameters": tuple(Parameter.from_json(item) for item in value["parameters"]),

@@ -221,14 +221,14 @@ def _apply(rows: tuple[LawRow, ...], codes: tuple[object, ...], other: Party | N
         tests, when, check, denies, said_met, said, unclear, content, _ = row
         if not holds(tests, codes):
             continue
-        if content:
-            if facts.act not in CARRIES:
-                continue
-            if facts.content is None:
-                unseen.append(said[GATEWAYS])
-                continue
+        if content and facts.act not in CARRIES:
+            continue
+        # What the label says already (no data on persons) needs no content to be seen.
         applies = True if when is None else when(facts, other)
         if applies is False:
+            continue
+        if content and facts.content is None:
+            unseen.append(said[GATEWAYS])
             continue
         met: bool | None = False
         if check is not None:

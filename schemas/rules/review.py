@@ -10,9 +10,10 @@ from typing import Final
 
 from schemas.rules.condition import AnyCondition, Applies, LabelCondition, LawCondition, Profile
 from schemas.rules.condition_types import CONDITION_TYPES
+from schemas.rules.contradictions import both_apply, contradiction, idle, meet
 from schemas.rules.flaws import profile_flaws
 from schemas.rules.remarks import Remark
-from schemas.rules.vocabulary import vocabulary
+from schemas.rules.vocabulary import Vocabulary, vocabulary
 
 _NOTICE: Final = timedelta(days=60)
 _LISTS: Final = ("kinds", "themes", "regions", "counterparts", "tlp", "purpose", "classification")
@@ -36,7 +37,7 @@ def check_profile(profile: Profile, *, today: date | None = None) -> list[Remark
             *_expiry(condition, today),
             *_languages(condition),
             *_reach(condition, profile, known.states),
-            *_against(condition, conditions[:place], conditions),
+            *_against(condition, conditions[:place], conditions, known),
         )
         found += [Remark(code, condition.id, values) for code, values in said]
     if all(condition.valid_to for condition in conditions):
@@ -97,36 +98,26 @@ def _reach(condition: AnyCondition, profile: Profile, states: frozenset[str]) ->
         yield "applies-inside", {"state": profile.state}
 
 
-def _against(condition: AnyCondition, before: tuple[AnyCondition, ...], all_: tuple[AnyCondition, ...]) -> _Said:
+def _against(
+    condition: AnyCondition, before: tuple[AnyCondition, ...], all_: tuple[AnyCondition, ...], known: Vocabulary
+) -> _Said:
     """Say what other conditions make of this one: that it decides nothing, or that both cannot be met."""
     for other in all_:
         if other is not condition and other.type in _AT_ONCE and _covers(other, condition):
             yield "decides-nothing", {"other": other.id}
-    for other in before:
-        if not (isinstance(condition, LawCondition) and isinstance(other, LawCondition)):
+    if not isinstance(condition, LawCondition):
+        return
+    states = known.states | known.countries
+    for other in all_:
+        if other is condition or not isinstance(other, LawCondition):
             continue
-        if other.type == condition.type and _overlap(other, condition) and _contradict(other, condition):
-            yield "contradicts", {"other": other.id}
-
-
-def _contradict(a: LawCondition, b: LawCondition) -> bool:
-    """Say whether two conditions of one type cannot both be met wherever both apply."""
-    kind = CONDITION_TYPES.get(a.type)
-    if kind is None or kind.check != "some-of" or isinstance(kind.operand, bool) or "oblige" in (a.effect, b.effect):
-        return False
-    one, other = ({code for name in kind.operand for code in _meant(item, name)} for item in (a, b))
-    return len(kind.operand) == 1 and kind.aspect in _SINGLE and not one & other
-
-
-_SINGLE: Final = frozenset(("purpose", "legal-basis", "assistance", "substitution", "recipient-kind", "counterpart"))
-"""Aspects that have one value at a time."""
-
-
-def _meant(condition: LawCondition, name: str) -> tuple[str, ...]:
-    kind = CONDITION_TYPES[condition.type]
-    choices = next((item.choices for item in kind.parameters if item.name == name), None)
-    codes = _codes_of(condition, name)
-    return codes if choices is None else tuple(code for one in codes for code in choices.get(one, ()))
+        if _covers(other, condition) and (why := idle(condition, other)) is not None:
+            yield why, {"other": other.id}
+    for other in before:
+        if not isinstance(other, LawCondition) or not _overlap(other, condition):
+            continue
+        if (why := contradiction(other, condition, states)) is not None:
+            yield why, {"other": other.id}
 
 
 def _codes_of(condition: LawCondition, name: str) -> tuple[str, ...]:
@@ -149,8 +140,11 @@ def _covers(wide: AnyCondition, narrow: AnyCondition) -> bool:
 
 
 def _overlap(one: AnyCondition, other: AnyCondition) -> bool:
-    """Say whether, as far as texts show, there is a notice and a time to which both apply for certain."""
-    return _covers(one, other) or _covers(other, one)
+    """Say whether, as far as texts show, there is a notice and a time to which both apply."""
+    begins = max(one.valid_from or "", other.valid_from or "")
+    ends = [end for end in (one.valid_to, other.valid_to) if end is not None]
+    meet_in_time = not ends or begins < min(ends)
+    return meet_in_time and meet(_kinds(one), _kinds(other)) and both_apply(one.applies_to, other.applies_to)
 
 
 def _kinds(condition: AnyCondition) -> tuple[str, ...] | None:

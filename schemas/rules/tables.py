@@ -138,12 +138,16 @@ class LawRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LawTable:
-    """A State's conditions by notice kind: to publish at all, to send to somebody, to receive, and both at home."""
+    """A State's conditions by notice kind: to publish at all, to send to somebody, to receive, and both at home.
+
+    `unevaluable` are the ids of those that cannot be evaluated as they stand, sorted: they deny wherever they apply.
+    """
 
     publish: ByName[LawRow]
     send: ByName[LawRow]
     receive: ByName[LawRow]
     domestic: ByName[LawRow]
+    unevaluable: tuple[str, ...]
 
 
 Members = Callable[[str], frozenset[Role] | None]
@@ -152,9 +156,12 @@ Members = Callable[[str], frozenset[Role] | None]
 def law_table(state: Role, conditions: Iterable[AnyCondition], members_of: Members, known: Vocabulary) -> LawTable:
     """Make the tables of a State's conditions; `members_of` resolves names of the network, `known` are the codes."""
     publish, send, receive, domestic = [], [], [], []
+    unevaluable = set()
     for condition in conditions:
         about, kind = condition.applies_to, CONDITION_TYPES.get(condition.type)
         row = (_kinds(about.kinds, kind), _law_row(state, condition, kind, members_of, known))
+        if row[1].unmet is row[1].unclear:
+            unevaluable.add(condition.id)
         if about.direction != "receive":
             send.append(row)
             # To publish is towards nobody yet: who asks about the other side is asked again for each recipient.
@@ -163,7 +170,13 @@ def law_table(state: Role, conditions: Iterable[AnyCondition], members_of: Membe
         if about.direction != "send":
             receive.append(row)
         domestic.append(row)
-    return LawTable(ByName.group(publish), ByName.group(send), ByName.group(receive), ByName.group(domestic))
+    return LawTable(
+        ByName.group(publish),
+        ByName.group(send),
+        ByName.group(receive),
+        ByName.group(domestic),
+        tuple(sorted(unevaluable)),
+    )
 
 
 def _kinds(kinds: tuple[str, ...] | None, kind: ConditionType | None) -> tuple[str, ...] | None:

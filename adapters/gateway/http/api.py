@@ -24,6 +24,7 @@ from adapters.gateway.http import (
     subscriptions,
 )
 from adapters.gateway.http.service import Service
+from adapters.gateway.subscribing import NotAllowedError
 from adapters.gateway.tokens import Tokens
 from schemas.errors import Error
 
@@ -93,7 +94,8 @@ async def _document() -> Response:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Error)  # registered for these
-    return problems.response(error)
+    denied = error.denied if isinstance(error, NotAllowedError) else ()
+    return problems.response(error, extra={"denied": [item.to_json() for item in denied]} if denied else None)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -322,7 +322,12 @@ class InboxItemDocument(Document):
     ref: str | None
     label: LabelDocument | None
     notice: Plain | None
-    reason: str | None
+    reason: str | None = Field(
+        description="Why it cannot be read, in English; `verdict` has what a law says, and where."
+    )
+    verdict: VerdictDocument | None = Field(
+        description="What this gateway's rules said when it arrived; null where they were not asked."
+    )
     obligations: tuple[Plain, ...]
     index: int
     published_at: str

@@ -175,6 +175,10 @@ _ITEM: Final[dict[str, Any]] = {
     "label": _LABEL,
     "notice": examples("seizure"),
     "reason": None,
+    "verdict": {
+        **_VERDICT,
+        "determining": [{**_VERDICT["determining"][0], "evaluated_by": "recipient-gateway"}],
+    },
     "obligations": [],
     "index": 4712,
     "published_at": "2026-11-24T12:10:00Z",

@@ -39,3 +39,20 @@ def test_who_may_not_publish_at_all_is_told_no_whatever_the_recipient_would_ask(
         (row,) = orjson.loads(asked.stdout)["answers"]
         assert row["answer"] == ("no" if sender == "al/auditor" else "yes-if")
         assert [item["condition"] for item in row["verdict"]["determining"]] == conditions
+
+
+def test_as_of_a_time_takes_utc_only(valise):
+    turn = "2026-07-01T00:00:00Z"
+    ends = law_condition("a", "not-permitted", "deny", valid_to=turn)
+    folder = put(valise, "laws/al.json", law("al", [ends])).parent
+    put(
+        valise,
+        "laws/it.json",
+        law("it", [law_condition("x", "not-permitted", "deny", applies_to={"kinds": ["event"]})]),
+    )
+    request = {"topic": "south-eastern-europe.routes", "notice": examples("route"), "label": {}}
+    asked = ("law", "decide", put(valise, "notice.json", request), "--from", "al", "--to", "it", "--laws", folder)
+    assert valise(*asked, "--at", turn)["boundary"] == turn
+    for wrong in ("2026-07-01T02:00:00+02:00", "2026-07-01T00:00:00", "2026-07-01", "nonsense", "2026-07-32T00:00:00Z"):
+        problem = valise.refused(*asked, "--at", wrong)
+        assert (problem["pointer"], problem["exit_code"]) == ("/at", 65)

@@ -87,9 +87,16 @@ def members(network: Mapping[str, Any], name: str) -> set[str]:
 
 
 def evaluate(
-    facts: Facts, network: Mapping[str, Any], laws: Mapping[str, Mapping[str, Any] | None], boundary: str | None
+    facts: Facts,
+    network: Mapping[str, Any],
+    laws: Mapping[str, Mapping[str, Any] | None],
+    boundary: str | None,
+    unseen: list[Finding] | None = None,
 ) -> tuple[bool, list[Finding], list[Finding]]:
-    """Return whether it is permitted, what determined that, and the obligations. A law that is None is unreadable."""
+    """Return whether it is permitted, what determined that, and the obligations. A law that is None is unreadable.
+
+    `unseen` collects what is left to those who see the content.
+    """
     permits: list[Finding] = []
     denials: list[Finding] = []
     owed: list[Finding] = []
@@ -161,7 +168,7 @@ def evaluate(
                 ):
                     if law["form"] == "law/1":
                         other = recipient if role == sender.role else sender
-                        one = law_1(item, role, facts, other, network)
+                        one = law_1(item, role, facts, other, network, [] if unseen is None else unseen)
                         if one is not None:
                             (owed if one[3] == "oblige" else denials).append(one)
                     elif unsound(item, network):
@@ -180,7 +187,12 @@ def evaluate(
 
 
 def law_1(
-    item: Mapping[str, Any], role: str, facts: Facts, other: Party | None, network: Mapping[str, Any]
+    item: Mapping[str, Any],
+    role: str,
+    facts: Facts,
+    other: Party | None,
+    network: Mapping[str, Any],
+    unseen: list[Finding],
 ) -> Finding | None:
     """What a condition of law/1 says where it applies; None where it says nothing, or nobody here can see it."""
     assert facts.label is not None
@@ -200,7 +212,14 @@ def law_1(
         or conditions.unknown_name(item, groups)
     ):
         return finding("unevaluable", "law", role, condition=item["id"])
-    if kind["inputs"] == "content" and (facts.act not in conditions.CARRYING or facts.content is None):
+    given = {name: str(value) if isinstance(value, int) else value for name, value in item["parameters"].items()}
+    owes = given.get(kind["owes"], kind["owes"])
+    if kind["inputs"] == "content" and facts.act not in conditions.CARRYING:
+        return None
+    if kind["inputs"] == "content" and facts.content is None:
+        if kind["when"] != "nominal" or facts.label.nominal:
+            effect = item["effect"]
+            unseen.append(finding(item["id"], "law", role, effect, owes if effect == "oblige" else None, **given))
         return None
     applies_ = True if kind["when"] is None else conditions.aspect(kind["when"], facts, other)
     if applies_ is False:
@@ -211,8 +230,6 @@ def law_1(
         fields = dict(facts.content.missing) if kind["inputs"] == "content" and facts.content is not None else {}
         told = {"field": fields[name]} if name in fields else {}
         return finding("unevaluable", "law", role, condition=item["id"], lacking=name, **told)
-    given = {name: str(value) if isinstance(value, int) else value for name, value in item["parameters"].items()}
-    owes = given.get(kind["owes"], kind["owes"])
     if held:
         limited = item["effect"] == "limit" and kind["owes"]
         return finding(item["id"], "law", role, "oblige", owes, **given) if limited else None

@@ -67,3 +67,11 @@ def test_a_no_is_a_no_however_little_was_asked(seed: int, most: int) -> None:
         assert whole.kind == "no"
     if found.complete:
         assert found.changes == whole.changes
+
+
+def test_a_change_that_no_label_may_state_is_passed_over_for_one_that_may_be_made() -> None:
+    consent = law_condition("e", "cd-consent-of-states", "require", inputs="content", applies_to={"nominal": True})
+    facts = asked(kind="controlled-delivery", nominal=True, content={"states": ["qx"]})
+    found = answer(facts, rules_of([consent]), evaluator="x")
+    assert found.complete
+    assert [[tuple(change) for change in one] for one in found.changes] == [[("nominal", "no")]]

@@ -286,7 +286,10 @@ def test_what_reads_well_is_left_alone() -> None:
     apart = condition("purpose", PURPOSES, FULL, 'applies_to = { themes = ["routes"] }', id_="two")
     assert warnings(narrow, apart) == []
     leave = condition("evidence-consent", 'effect = "oblige"', FULL)
-    assert warnings(leave, condition("evidence-consent", 'effect = "require"', FULL, id_="two")) == []
+    online = condition(
+        "evidence-consent", 'effect = "require"', FULL, 'applies_to = { themes = ["online"] }', id_="two"
+    )
+    assert warnings(leave, online) == []
     partly = condition("purpose", PURPOSES, FULL, 'applies_to = { purpose = ["investigation", "prevention"] }')
     assert warnings(partly) == []
 

@@ -40,10 +40,12 @@ def compiled(network: dict[str, Any], laws: dict[str, worlds.Law | None], bounda
 
 def compare(facts: Facts, rules: Rules, network: dict[str, Any], laws: dict[str, worlds.Law | None]) -> Verdict:
     verdict = decide(facts, rules, evaluator="broker")
-    permitted, determining, owed = oracle.evaluate(facts, network, laws, rules.boundary)
+    unseen: list[oracle.Finding] = []
+    permitted, determining, owed = oracle.evaluate(facts, network, laws, rules.boundary, unseen)
     assert verdict.permitted is permitted
     assert [seen(item) for item in verdict.determining] == determining
     assert [seen(item) for item in verdict.obligations] == owed
+    assert [seen(item) for item in verdict.unseen] == unseen
     return verdict
 
 
@@ -51,6 +53,7 @@ def compare(facts: Facts, rules: Rules, network: dict[str, Any], laws: dict[str,
 def test_random_decisions_agree_with_the_oracle() -> None:
     chance = random.Random(DECISIONS)
     met: Counter[str] = Counter()
+    left: Counter[str] = Counter()
     for _ in range(max(DECISIONS // PER_WORLD, 1)):
         network, laws = worlds.network(chance), worlds.laws(chance)
         rules = compiled(network, laws, None)
@@ -61,6 +64,7 @@ def test_random_decisions_agree_with_the_oracle() -> None:
             met.update({f"{item.layer} {item.condition}" for item in (*verdict.determining, *verdict.obligations)})
             kinds = {one["id"]: one.get("type", "") for law in laws.values() if law for one in law["conditions"]}
             met.update({kinds.get(item.condition, "") for item in (*verdict.determining, *verdict.obligations)})
+            left.update({kinds.get(item.condition, "") for item in verdict.unseen})
     if DECISIONS >= 2000:
         # The comparison is worth something only if the worlds are neither all open nor all shut.
         assert 0.15 < met["True"] / (met["True"] + met["False"]) < 0.85
@@ -73,6 +77,7 @@ def test_random_decisions_agree_with_the_oracle() -> None:
         assert {name for name in expected.split(", ") if not met[name]} == set()
     if DECISIONS >= 20_000:
         assert {name for name in CONDITION_TYPES if not met[name]} == set()
+        assert {name for name, kind in CONDITION_TYPES.items() if kind.inputs == "content" and not left[name]} == set()
 
 
 @given(seeds)
