@@ -6,13 +6,14 @@ decision against a fresh one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from schemas.encoding import Time
-from schemas.ids import ParticipantId, Topic
+from schemas.ids import ParticipantId, Role, Topic
 from schemas.label import Label
 from schemas.rules.compile import Rules
+from schemas.rules.copies import copies_owed
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts, Party
 from schemas.rules.verdict import Determination
@@ -27,20 +28,29 @@ _Key = tuple[str, Topic | None, Label | None, ParticipantId, Time | None, Time |
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the rules say of one recipient: the first denial or None, what is owed, and what they leave to the gateways."""
+    """What the rules say of one recipient: the first denial or None, what is owed, and what they leave to the gateways.
+
+    `copies` are the focal points that are owed a copy of what it gets, and which condition obliges to each.
+    """
 
     denial: Determination | None
     owed: frozenset[Determination]
     unseen: frozenset[Determination]
+    copies: Mapping[ParticipantId, Determination] = field(default_factory=dict, hash=False)
 
 
 class About:
     """What the rules say of one kind of notice of one sender: to itself, and to each recipient that was asked for."""
 
-    __slots__ = ("_parties", "_publish", "_rules", "_told", "sender")
+    __slots__ = ("_parties", "_points", "_publish", "_rules", "_told", "sender")
 
     def __init__(
-        self, statement: Statement, sender: Party, rules: Rules, parties: Mapping[ParticipantId, Party]
+        self,
+        statement: Statement,
+        sender: Party,
+        rules: Rules,
+        parties: Mapping[ParticipantId, Party],
+        points: Mapping[Role, ParticipantId],
     ) -> None:
         # Times that no law reads are left out, so that what is remembered cannot depend on them.
         issued_at, expires_at = (statement.issued_at, statement.expires_at) if rules.timed else (None, None)
@@ -49,6 +59,7 @@ class About:
         )
         self._rules = rules
         self._parties = parties
+        self._points = points
         self._told: dict[ParticipantId, Told] = {}
         self.sender = self._ask(self._publish).denial
         """The first denial of the sender's publishing it, or None."""
@@ -68,7 +79,11 @@ class About:
 
     def _ask(self, facts: Facts) -> Told:
         verdict = decide(facts, self._rules, evaluator=EVALUATOR)
-        return Told(verdict.first_denial(), frozenset(verdict.obligations), frozenset(verdict.unseen))
+        copies: dict[ParticipantId, Determination] = {}
+        if verdict.permitted and verdict.obligations and facts.recipient is not None:
+            owed = copies_owed(verdict.obligations, facts.sender.role, facts.recipient.role)
+            copies = {self._points[role]: why for role, why in owed.items() if role in self._points}
+        return Told(verdict.first_denial(), frozenset(verdict.obligations), frozenset(verdict.unseen), copies)
 
 
 class Decisions:
@@ -77,9 +92,13 @@ class Decisions:
     Used by the ledger thread and the event loop alike: what is remembered never changes, so a lost entry costs only time.
     """
 
-    def __init__(self, rules: Rules, parties: Mapping[ParticipantId, Party]) -> None:
+    def __init__(
+        self, rules: Rules, parties: Mapping[ParticipantId, Party], points: Mapping[Role, ParticipantId]
+    ) -> None:
+        """Take the rules, the participants, and each State's focal point."""
         self._rules = rules
         self._parties = parties
+        self._points = points
         self._known: dict[_Key, About] = {}
 
     def about(self, statement: Statement, sender: Party) -> About:
@@ -90,5 +109,5 @@ class Decisions:
         if found is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = About(statement, sender, self._rules, self._parties)
+            found = self._known[key] = About(statement, sender, self._rules, self._parties, self._points)
         return found

@@ -182,6 +182,7 @@ def _show_status(found: dict[str, Json]) -> None:
         verdicts.objects(found["recipients"]),
         verdicts.objects(found["left_out"]),
         verdicts.objects(trouble.get("denied")),
+        "lacks a copy" if trouble.get("code") == "copy-lacking" else "denied",
     )
     if history := verdicts.objects(found["history"]):
         asking.show_history(history)
@@ -191,6 +192,7 @@ def _show_people(
     recipients: Sequence[Mapping[str, Json]],
     left_out: Sequence[Mapping[str, Json]],
     refused: Sequence[Mapping[str, Json]],
+    answer: str,
 ) -> None:
     rows = [
         {"who": item["participant"], "answer": "acknowledged" if item["acknowledged_at"] else "", "why": item["via"]}
@@ -199,7 +201,11 @@ def _show_people(
     ]
     rows += [_denied(item["participant"], item.get("denied"), item["detail"]) for item in left_out]
     known = {row["who"] for row in rows}
-    rows += [_denied(item["participant"], dict(item), "") for item in refused if item["participant"] not in known]
+    rows += [
+        {**_denied(item["participant"], dict(item), ""), "answer": answer}
+        for item in refused
+        if item["participant"] not in known
+    ]
     if rows:
         columns = [Column("Participant", "who"), Column("Answer", "answer", whole=True), Column("Why", "why")]
         terminal().listing("recipients", rows, columns)
