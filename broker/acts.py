@@ -155,7 +155,7 @@ def _may_have(said: _Referring, holders: Collection[ParticipantId]) -> frozenset
     """
     trust = said.trust
     about = trust.decisions.about(said.statement, trust.parties[said.statement.sender])
-    return frozenset(who for who in holders if about.recipient(who) is None and not about.told(who).unseen)
+    return frozenset(who for who in holders if about.recipient(who) is None and not about.told(who).verdict.unseen)
 
 
 def _check_asking_access(said: _Referring) -> None:

@@ -5,6 +5,7 @@ own rules → recipients → access. What the function reads of the ledger comes
 ledger thread makes durable. A seeded simulation can run it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import orjson
 
 from broker.accounts import Said, account
 from broker.acts import ActsLedger, check_act
-from broker.decisions import EVALUATOR
+from broker.decisions import EVALUATOR, About
 from broker.trust import Trust
 from keys import digests
 from keys.directory.directory import Directory, Moment
@@ -27,6 +28,7 @@ from schemas.leaf import Leaf, LeafType
 from schemas.limits import LIMITS
 from schemas.receipt import Denial, Receipt, Refusal
 from schemas.record import Record
+from schemas.rules.copies import COPIED
 from schemas.rules.decide import decide
 from schemas.rules.facts import Facts, Party
 from schemas.rules.verdict import Determination
@@ -118,6 +120,18 @@ class DeniedError(Error):
         code = "no-profile" if all(item.why.condition == "no-profile" for item in denied) else "denied"
         super().__init__(f"{len(denied)} of those concerned may not take part in this notice.", problem=code)
         self.denied = denied
+        self.verdicts = verdicts
+
+
+class CopyLackingError(Error):
+    """A law obliges to a copy to a focal point, and there is no stanza for it; `lacking` says which law."""
+
+    problem = "copy-lacking"
+
+    def __init__(self, lacking: tuple[Denied, ...], verdicts: bytes) -> None:
+        names = ", ".join(item.participant for item in lacking)
+        super().__init__(f"A law obliges to a copy to {names}.", pointer="/sealed/recipient_count")
+        self.denied = lacking
         self.verdicts = verdicts
 
 
@@ -306,13 +320,18 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
         denied += _denials(facts, sender.id, trust, said)
     else:
         told = trust.decisions.about(statement, sender)
+        copies: dict[ParticipantId, Determination] = {}
         if told.sender is not None:
             denied.append(Denied(sender.id, told.sender))
         for who in recipients:
-            denial = told.recipient(who)
-            if denial is not None:
-                denied.append(Denied(who, denial))
+            one = told.told(who)
+            if one.denial is not None:
+                denied.append(Denied(who, one.denial))
+            elif one.copies:
+                copies.update(one.copies)
         verdicts = told.account(recipients)
+        if copies and not denied and statement.act in COPIED:
+            _check_copies(copies, recipients, told, trust, moment)
     # What must never be blocked is held at delivery instead; only a sender that may not speak at all is refused.
     if statement.form.unblockable:
         denied = [item for item in denied if item.participant == sender.id and item.why.condition == "suspended"]
@@ -320,6 +339,26 @@ def _check_access(statement: Statement, recipients: tuple[ParticipantId, ...], t
         unique = {item.participant: item for item in reversed(denied)}
         raise DeniedError(tuple(unique[who] for who in sorted(unique)), verdicts or account(said))
     return verdicts or account(said)
+
+
+def _check_copies(
+    owed: Mapping[ParticipantId, Determination],
+    recipients: tuple[ParticipantId, ...],
+    told: About,
+    trust: Trust,
+    moment: Moment,
+) -> None:
+    """Demand a stanza for each focal point that is owed a copy, may have it, and has a key to open it with.
+
+    What the rules deny to a focal point no law can ask to be sent there. Raises `CopyLackingError`.
+    """
+    lacking = owed.keys() - set(recipients)
+    if not lacking:
+        return
+    keyed = set(trust.current(moment).values())
+    without = [who for who in sorted(lacking) if who in keyed and told.recipient(who) is None]
+    if without:
+        raise CopyLackingError(tuple(Denied(who, owed[who]) for who in without), told.account(recipients))
 
 
 def _speaking(sender: Party, about: ParticipantId, trust: Trust, moment: Moment) -> Party:
@@ -358,7 +397,8 @@ def _accept(
 
 
 def _refuse(verified: VerifiedEnvelope, error: Error, origin: Origin, trust: Trust, now_ms: int) -> Refused:
-    denied, verdicts = (error.denied, error.verdicts) if isinstance(error, DeniedError) else ((), b"[]")
+    refused = error if isinstance(error, DeniedError | CopyLackingError) else None
+    denied, verdicts = ((), b"[]") if refused is None else (refused.denied, refused.verdicts)
     refusal = Refusal(
         origin=origin,
         statement=b64encode(verified.statement_digest),

@@ -67,8 +67,11 @@ class Trust:
             )
             for who, record in self.directory.participants.items()
         }
+        points = {
+            role: one.id for role in self.directory.roles if (one := self.directory.focal_point(role)) is not None
+        }
         object.__setattr__(self, "parties", parties)
-        object.__setattr__(self, "decisions", Decisions(self.rules, parties))
+        object.__setattr__(self, "decisions", Decisions(self.rules, parties, points))
 
     @property
     def version(self) -> tuple[int, Time | None]:

@@ -61,6 +61,11 @@ PROBLEMS: dict[str, Problem] = {
     "denied": _p(
         422, "The rules deny the sender or some recipients", "Seal without the denied recipients, or change the label."
     ),
+    "copy-lacking": _p(
+        422,
+        "A focal point lacks the copy that a law obliges to",
+        "Seal to the focal points that are named as well, or publish under the newest law.",
+    ),
     "no-profile": _p(
         422, "A State takes part only with a signed law profile", "Ask its legal officer to sign a profile."
     ),

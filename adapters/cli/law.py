@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from adapters.cli import desk, law_decide, law_simulate, law_vocabulary
+from adapters.cli import desk, law_decide, law_resolve, law_simulate, law_vocabulary
 from adapters.cli.broker_access import with_broker
 from adapters.cli.deployment import Deployment, DeploymentFile, cache_folder
 from adapters.cli.gateway_client import CaFile
@@ -34,6 +34,7 @@ from schemas.strict_json import Json
 
 app = typer.Typer(help="Write, check, try out, sign and upload a State's law profile.", no_args_is_help=True)
 app.command("decide")(law_decide.decide)
+app.command("resolve")(law_resolve.resolve)
 app.command("simulate")(law_simulate.run)
 app.command("vocabulary")(law_vocabulary.vocabulary)
 

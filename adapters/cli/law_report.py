@@ -19,7 +19,7 @@ _STYLE: Final = (
     "table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}caption{text-align:left;font-weight:600}"
     "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ccc;vertical-align:top}"
     "thead th{border-bottom:2px solid #777}.n{text-align:right;font-variant-numeric:tabular-nums}"
-    "td,th{overflow-wrap:anywhere}div{overflow-x:auto}"
+    "div{overflow-x:auto}th[scope=row]{width:40%}th[scope=row]+td{text-align:left;overflow-wrap:anywhere}"
     "@media(prefers-color-scheme:dark){body{background:#161616;color:#eee}th,td{border-color:#444}}"
 )
 MOST_ROWS: Final = 100
@@ -78,7 +78,7 @@ def state_name(role: str) -> str:
 def summary(report: Report, digest: str) -> dict[str, object]:
     """Return what a report comes to."""
     return {
-        "changed": [str(state) for state in report.changed],
+        "changed": [state_name(state) for state in report.changed],
         "notices": report.notices,
         "in_full": report.in_full,
         "states": report.states,

@@ -80,7 +80,7 @@ def run(
         report = simulate(past, place.points, place.rules, place.with_law(data).rules, progress=told)
     encoded = report.encode()
     digest = sha256(encoded).hexdigest()
-    law_report.show(report, digest, where)
+    # What was asked to be written is written before anything is shown: whoever reads may stop reading.
     if skipped:
         where.warn(f"{skipped} statements are of participants that the directory does not have, and were left out.")
     if out is not None:
@@ -89,6 +89,8 @@ def run(
         durable.write(html, law_report.html(report, digest))
     if enter:
         durable.write(file, entered(file.read_text(encoding="utf-8"), digest).encode())
+    law_report.show(report, digest, where)
+    if enter:
         where.say(f"The report's digest stands in {file.name} now.")
 
 

@@ -199,6 +199,7 @@ def _show_status(found: dict[str, Json]) -> None:
         recipients,
         [*verdicts.objects(found["left_out"]), *verdicts.objects(copy.get("left_out"))],
         [*verdicts.objects(trouble.get("denied")), *verdicts.objects(_object(copy.get("problem")).get("denied"))],
+        "lacks a copy" if trouble.get("code") == "copy-lacking" else "denied",
     )
     if history := verdicts.objects(found["history"]):
         asking.show_history(history)
@@ -208,6 +209,7 @@ def _show_people(
     recipients: Sequence[tuple[str, Mapping[str, Json]]],
     left_out: Sequence[Mapping[str, Json]],
     refused: Sequence[Mapping[str, Json]],
+    answer: str,
 ) -> None:
     rows: list[dict[str, Json]] = [
         {
@@ -221,7 +223,11 @@ def _show_people(
     ]
     rows += [_denied(item["participant"], item.get("denied"), item["detail"]) for item in left_out]
     known = {row["who"] for row in rows}
-    rows += [_denied(item["participant"], dict(item), "") for item in refused if item["participant"] not in known]
+    rows += [
+        {**_denied(item["participant"], dict(item), ""), "answer": answer}
+        for item in refused
+        if item["participant"] not in known
+    ]
     if rows:
         columns = [
             Column("Participant", "who"),

@@ -26,6 +26,17 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolved:
+    """What the broker says of those who were asked about, by a label alone, under which versions."""
+
+    sender: ParticipantId
+    directory: int
+    boundary: Time | None
+    evaluator: str
+    answers: tuple[dict[str, Json], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """A notice that a decision withholds from the caller, and the condition that does."""
 
@@ -270,6 +281,33 @@ def _own(value: Json, at: str) -> Published:
         raise FormError("Must be an object.", pointer=f"{at}/envelope")
     parsed = Envelope.parse(encoding.encode(envelope))
     return Published(LedgerIndex(m.integer("index")), m.integer("received_at"), parsed)
+
+
+_RESOLVED = ("participant", "topic", "action", "answer", "verdict", "changes", "complete")
+
+
+def resolved(data: bytes) -> Resolved:
+    """Read the answers to a question about recipients; raise `AnswerError`."""
+    with _answer("answers about recipients"):
+        m = Members(
+            strict_json.parse(data, limit=LIMITS.batch), ("sender", "directory", "boundary", "evaluator", "answers")
+        )
+        return Resolved(
+            sender=m.matching("sender", ids.participant),
+            directory=m.integer("directory"),
+            boundary=None if m.absent("boundary") else m.time("boundary"),
+            evaluator=m.string("evaluator"),
+            answers=tuple(_resolved(item, f"/answers/{n}") for n, item in enumerate(m.items("answers"))),
+        )
+
+
+def _resolved(value: Json, at: str) -> dict[str, Json]:
+    m = Members(value, _RESOLVED, at)
+    m.matching("participant", ids.participant)
+    verdict = m.value["verdict"]
+    if not isinstance(verdict, dict) or not {"permitted", "determining", "obligations", "unseen"} <= verdict.keys():
+        raise FormError("Must be a verdict.", pointer=f"{at}/verdict")
+    return dict(m.value)
 
 
 def uploaded(data: bytes) -> Uploaded:

@@ -180,6 +180,11 @@ class BrokerClient:
         """Return what decisions withhold from the caller."""
         return answers.held((await self._call("GET", "/feed/held", sign=sign, limit=LIMITS.batch)).body)
 
+    async def resolve(self, sign: Sign, question: bytes) -> answers.Resolved:
+        """Ask who may receive a notice with a label, and what would make it lawful; no gateway relies on it."""
+        answer = await self._call("POST", "/recipients/resolve", sign=sign, body=question, limit=LIMITS.batch)
+        return answers.resolved(answer.body)
+
     async def subscriptions(self, sign: Sign) -> tuple[answers.Subscription, ...]:
         """Return the subscriptions as the broker counts them."""
         return answers.subscriptions((await self._call("GET", "/subscriptions", sign=sign, limit=LIMITS.batch)).body)

@@ -1,6 +1,6 @@
 """Albania's case, told over real processes: who may receive a request, and one law that changes and is changed back.
 
-Every command that is shown is run. The simulation reads the running log and Albania's gateway; what the broker then
+Every command and request that is shown is run. The simulation reads the running log and Albania's gateway; what the broker then
 withholds and offers again is compared with what the simulation said. A claim that does not hold ends it.
 """
 
@@ -21,7 +21,19 @@ from adapters.client.broker import BrokerClient
 from adapters.demo import case_cast
 from adapters.demo.agency import Agency
 from adapters.demo.case_cast import ALBANIA, ON_THE_WAY
-from adapters.demo.case_report import ANSWERS, MOVED, OWED, Sheet, answers, moved, owed, state_of, together
+from adapters.demo.case_report import (
+    ANSWERS,
+    MOVED,
+    OWED,
+    UNSEEN,
+    Sheet,
+    answers,
+    moved,
+    owed,
+    state_of,
+    together,
+    unseen,
+)
 from adapters.demo.ceremony import FOCAL_POINT, LAW_KEY, OFFICER, Stage
 from adapters.demo.exchange import Alone
 from adapters.demo.gateways import Gateways
@@ -38,6 +50,7 @@ AT_NIGHT: Final = ("me", "kz")
 """States whose gateways are switched off while the law changes."""
 PATIENCE_SECONDS: Final = 30
 _PERSONS: Final = {"persons": [{"role": {"code": "courier"}, "family_name": "Example", "nationalities": ["AL"]}]}
+_PREVIEW: Final = "POST /v1/notices/preview?states=true   (valise notice send albania.json --preview --states)"
 _SAFEGUARDS: Final = {"code": "transfer-basis", "values": ["safeguards"]}
 
 Candidates = list[dict[str, Any]]
@@ -65,6 +78,7 @@ class Case:
                 await self._past()
                 before = await self._ask()
                 await self._each_no(before)
+                await self._broker(before)
                 await self._send()
                 told = await self._simulate()
                 version = await self._sign_and_upload()
@@ -113,7 +127,7 @@ class Case:
             "Heroin from Durrës by Bari, Tarvisio, Villach and Munich to Rotterdam: through Italy, Austria and Germany to the "
             "Netherlands. The driver is named. Albania's gateway decides, contents included; nothing is sent.",
         )
-        sheet.command("notice send albania.json --preview --states")
+        sheet.call(_PREVIEW)
         found = await self._candidates(case_cast.request(), states=True)
         sheet.table(ANSWERS, answers(found))
         sheet.table(OWED, owed(found), apart=False)
@@ -148,6 +162,28 @@ class Case:
         sheet.claim(
             f"{asked} ways for {len(denied)} States, each a yes once made",
             asked and sum(map(len, made.values())) == asked,
+        )
+
+    async def _broker(self, found: Candidates) -> None:
+        sheet = self._sheet
+        sheet.step(
+            "The broker is asked too: it sees the label only, and says so",
+            "Topic and label travel, signed by the focal point's request key; the request itself stays at the desk.",
+        )
+        durable.write(self._stage.folder / "albania.json", json.dumps(case_cast.request()).encode())
+        told = await self._valise("law", "resolve", "albania.json", "--folder", f"gateway-{ALBANIA}", *self._secret)
+        received = [one for one in told["answers"] if one["action"] == "receive"]
+        sheet.table(UNSEEN, unseen(received), apart=False)
+        by_label = {state_of(one): one["verdict"]["permitted"] for one in received}
+        by_content = {state_of(one): one["permitted"] for one in found}
+        sheet.claim(
+            "By the label it permits the Netherlands and Belgium too: what stops them stands in the contents",
+            {state for state, permitted in by_label.items() if permitted is not by_content[state]} == {"be", "nl"},
+        )
+        named = {item for one in received if state_of(one) in ("be", "nl") for item in verdicts.unseen(one["verdict"])}
+        sheet.claim(
+            "It names the conditions that it leaves to the gateways, theirs among them",
+            {"nl: nl-cd-off-the-market", "be: be-cd-language"} <= named,
         )
 
     async def _send(self) -> None:
@@ -231,7 +267,7 @@ class Case:
     async def _again(self, before: Candidates, version: int) -> None:
         sheet = self._sheet
         sheet.step("In force: who may receive the request as drafted now", "Those whose answer has changed:")
-        sheet.command("notice send albania.json --preview --states")
+        sheet.call(_PREVIEW)
         now = await self._in_force(version)
         rows = moved(before, now)
         sheet.table(MOVED, together(rows))

@@ -47,6 +47,10 @@ class Sheet:
         """Show a command that is run."""
         self._hanging("$", f"valise {' '.join(words)}", "cyan")
 
+    def call(self, request: str) -> None:
+        """Show a request to Albania's gateway that is sent."""
+        self._hanging(">", request, "cyan")
+
     def line(self, sign: str, text: str) -> None:
         """Show a line of a text that is taken out (`-`) or put in (`+`)."""
         self._hanging(sign, clean(text), "green" if sign == "+" else "red")
@@ -75,7 +79,8 @@ class Sheet:
             raise DemoError(f"Step {len(self.steps)} does not show what it says: {text}", hint=KEPT)
 
 
-_WHOLE: Final = ("States", "Answer", "Before", "Now", "Simulated")
+_WHOLE: Final = ("States", "Law of", "Answer", "Before", "Now", "Simulated")
+UNSEEN: Final = ("Law of", "What the broker does not see, and leaves to both gateways")
 ANSWERS: Final = ("States", "Answer", "Why not", "Lawful, any of")
 OWED: Final = ("Whoever receives it owes", "States")
 MOVED: Final = ("States", "Before", "Now", "Why not", "Lawful, any of")
@@ -104,6 +109,15 @@ def owed(candidates: Sequence[Mapping[str, Any]]) -> Rows:
         (said, "all of them" if len(states) == len(permitted) else ", ".join(states))
         for said, states in sorted(found.items())
     ]
+
+
+def unseen(received: Sequence[Mapping[str, Any]]) -> Rows:
+    """Return a row for each State whose law the broker left to the gateways in part, with the conditions."""
+    by_state: dict[str, list[str]] = {}
+    for item in sorted({item for one in received for item in verdicts.unseen(one["verdict"])}):
+        state, _, condition = item.partition(": ")
+        by_state.setdefault(state.upper(), []).append(condition)
+    return together({state: (", ".join(conditions),) for state, conditions in by_state.items()})
 
 
 def moved(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:

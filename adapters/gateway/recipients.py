@@ -25,6 +25,7 @@ from schemas.notice import parse_notice
 from schemas.problems import PROBLEMS
 from schemas.rules.answer import Answer, answer
 from schemas.rules.content import Content, content_of
+from schemas.rules.copies import copies_owed
 from schemas.rules.decide import CARRIES, decide
 from schemas.rules.facts import Action, Facts, Party
 from schemas.rules.verdict import Verdict
@@ -234,17 +235,12 @@ class Chooser:
     def _with_copies(
         self, draft: Draft, party: Party, considered: list[Considered], excluded: tuple[LeftOut, ...]
     ) -> list[Considered]:
-        """Add the focal points for whom a law asks for a copy: the recipient's State's, the sender's, or both."""
+        """Add the focal points for whom a law asks for a copy: the broker refuses what goes without them."""
         there = {item.participant for item in considered} | {item.participant for item in excluded}
         roles: dict[Role, None] = {}
         for item in considered:
-            owed = item.verdict.obligations if item.permitted and item.verdict is not None else ()
-            for one in owed:
-                whose = one.parameters.get("whose", "recipient") if one.obligation == duties.COPY else ""
-                if whose in ("recipient", "both"):
-                    roles[role_of(item.participant)] = None
-                if whose in ("sender", "both"):
-                    roles[party.role] = None
+            if item.permitted and item.verdict is not None:
+                roles |= dict.fromkeys(copies_owed(item.verdict.obligations, party.role, role_of(item.participant)))
         wanted = [point for role in roles if (point := self.network.focal_point(role)) is not None]
         points = _others(wanted, self.sender, but=there)
         return considered + self._each(draft, party, points, Via.FOCAL_POINT)

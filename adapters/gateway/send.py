@@ -63,7 +63,8 @@ _log = structlog.get_logger("gateway")
 _ENROLLING: Final = frozenset({"unknown-key", "unauthenticated"})
 """Answers before the sender was authenticated: the directory is on its way, or the clock is wrong. They are waited out."""
 
-_RESEALED: Final = frozenset({"recipients", "denied", "no-profile", "revoked-key"})
+_LACKING: Final = "copy-lacking"
+_RESEALED: Final = frozenset({"recipients", "denied", "no-profile", "revoked-key", _LACKING})
 """Definite refusals that another seal may cure: keys and laws that changed. It is tried a few times."""
 
 _WAITED_OUT: Final = frozenset({"clock-skew", "fork"})
@@ -458,7 +459,12 @@ class Sender:
         return network.directory.in_force(record, network.moment(self._now_ms()), network.revoked)
 
     async def _seal_anew(self, entry: Entry, trouble: Trouble, denials: tuple[Denial, ...], token: str) -> Entry | None:
-        """Free an entry that was definitely refused and seal it under a new id, without those who came uninvited."""
+        """Free an entry that was definitely refused and seal it under a new id, without those who came uninvited.
+
+        Who is said to lack a copy is not left out any more: the law may have changed in its favour.
+        """
+        lacking = {item.participant for item in denials if trouble.code == _LACKING}
+        denials = () if lacking else denials
         denied = {item.participant: item for item in denials}
         left_out, demanded = [], []
         # Whom a person named may still have a sanitised copy, where one was asked for.
@@ -481,7 +487,8 @@ class Sender:
             await self._store.write(lambda tx: outbox.give_back(tx, entry.seq, trouble, addressed, token))
             self._outcomes.settled(entry.id)
             return None
-        addressed = Addressed((), (*(item for item in entry.addressed.left_out if item.denied), *left_out))
+        before = (item for item in entry.addressed.left_out if item.denied and item.participant not in lacking)
+        addressed = Addressed((), (*before, *left_out))
         await self._store.write(lambda tx: outbox.free(tx, entry.seq, trouble, addressed, token))
         if not denials:
             # The directory or the clock moved: give the log a moment to show it.

@@ -123,7 +123,7 @@ def _results(receipt: str) -> dict[str, openapi.Node]:
         made[summary] = _example(summary, {"status": status, "receipt": receipt})
     for code in publish.PROBLEMS_OF_ONE:
         extra: dict[str, Any] = {}
-        if code == "denied":
+        if code in publish.WITH_NAMES:
             extra = {"refusal": receipt, "denied": [openapi.example("denied")]}
         result = {**orjson.loads(problems.document(openapi.sample(code))), **extra}
         made[code] = _example(PROBLEMS[code].title, result)

@@ -24,10 +24,13 @@ PATH: Final = "/v1/notices/{notice_id}"
 PROBLEMS_OF_ONE: Final = (
     *("malformed", "invalid-form", "too-large"),
     *("unknown-key", "revoked-key", "wrong-origin", "unverified", "conflict", "clock-skew", "expired", "fork"),
-    *("act-not-served", "act-refused", "recipients", "denied", "no-profile", "rate-limited", "storage-full"),
-    "unavailable",
+    *("act-not-served", "act-refused", "recipients", "denied", "no-profile", "copy-lacking"),
+    *("rate-limited", "storage-full", "unavailable"),
 )
 """What may be said of one envelope, in whichever way it came."""
+
+WITH_NAMES: Final = ("denied", "copy-lacking")
+"""Of these, problems name participants and conditions."""
 
 
 class PublishEndpoint:
@@ -105,8 +108,9 @@ def operation() -> openapi.Node:
         "unsupported-media-type",
         *(code for code in PROBLEMS_OF_ONE if code not in openapi.ALWAYS),
     )
-    denied = answers[422]["content"][problems.MEDIA_TYPE]["examples"]["denied"]["value"]
-    denied |= {"refusal": receipt["receipt"], "denied": [openapi.example("denied")]}
+    for code in WITH_NAMES:
+        value = answers[422]["content"][problems.MEDIA_TYPE]["examples"][code]["value"]
+        value |= {"refusal": receipt["receipt"], "denied": [openapi.example("denied")]}
     return {
         "operationId": "publish",
         "summary": "Publish an envelope",
@@ -123,5 +127,5 @@ def operation() -> openapi.Node:
 _ABOUT: Final = (
     "Naturally idempotent: send the same bytes again until they are answered. The notice id in the address must be the "
     "statement's. Of a definite refusal the broker signs a record (`refusal`); denied recipients are listed to the "
-    "sender only (`denied`)."
+    "sender only (`denied`), and so are, of `copy-lacking`, the focal points that a law obliges to give a copy."
 )

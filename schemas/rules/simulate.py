@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from schemas.encoding import Time, to_seconds
+from schemas.encoding import Time
 from schemas.ids import ParticipantId, Role, Topic
 from schemas.label import Label
+from schemas.rules.alike import Alike
 from schemas.rules.compile import Rules
 from schemas.rules.content import Content
 from schemas.rules.decide import decide
@@ -226,10 +227,10 @@ class _Judge:
     report: Report
     _known: dict[tuple[object, ...], dict[ParticipantId | None, Both]] = field(default_factory=dict)
     _told: dict[ParticipantId | None, Both] = field(default_factory=dict)
+    _alike: Alike = field(init=False)
 
-    @property
-    def _timed(self) -> bool:
-        return self.old.timed or self.new.timed
+    def __post_init__(self) -> None:
+        self._alike = Alike(self.old, self.new)
 
     def notice(self, past: Past, states: Mapping[Role, Party], concerned: frozenset[Role]) -> None:
         """Take one notice into the report."""
@@ -304,18 +305,19 @@ class _Judge:
         return found
 
     def _about(self, past: Past) -> dict[ParticipantId | None, Both]:
-        """Return what is remembered of notices that decisions read the same of.
-
-        Without a content, laws count only from the issue on: how long it is kept, how long there is to reply.
-        """
-        times: tuple[object, ...] = ()
-        if self._timed:
-            times = (past.issued_at, past.expires_at)
-            if past.content is None and past.issued_at is not None:
-                ends = (past.expires_at, past.label.reply_due)
-                begin = to_seconds(past.issued_at)
-                times = tuple(None if end is None else to_seconds(end) - begin for end in ends)
-        key = (past.act, past.topic, past.label, past.sender.id, past.content, times)
+        """Return what is remembered of notices that decisions read the same of."""
+        facts = Facts(
+            "publish",
+            past.act,
+            past.topic,
+            past.label,
+            past.sender,
+            None,
+            past.issued_at,
+            past.expires_at,
+            past.content,
+        )
+        key = (past.act, past.topic, past.label, past.sender.id, self._alike.seen(facts))
         return self._known.setdefault(key, {})
 
 

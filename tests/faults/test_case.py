@@ -11,7 +11,7 @@ from tests.faults.deployment import COMMAND
 from tests.kafka.test_demo import demand_ended
 
 pytestmark = [pytest.mark.loopback, pytest.mark.timeout(300)]
-CLAIMS = 22
+CLAIMS = 25
 
 
 def test_the_case_is_told_to_its_end(tmp_path):
@@ -27,7 +27,7 @@ def test_the_case_is_told_to_its_end(tmp_path):
     assert done.stderr == ""
     told = json.loads(done.stdout)
     claims = [claim for step in told["steps"] for claim in step["claims"]]
-    assert [step["step"] for step in told["steps"]] == list(range(1, 9))
+    assert [step["step"] for step in told["steps"]] == list(range(1, 10))
     assert len(claims) >= CLAIMS
     assert all(claim["holds"] for claim in claims)
     # The report that enters the draft is the one that is shown as a page.

@@ -40,7 +40,7 @@ def test_a_remembered_decision_is_what_a_fresh_one_would_be(blank, seed, room):
         network=orjson.dumps(worlds.network(chance)),
         laws=worlds.written(worlds.laws(chance)),
     )
-    remembered = Decisions(rules, parties)
+    remembered = Decisions(rules, parties, {})
     asked = []
     for _ in range(8):
         facts = worlds.facts(chance)

@@ -200,6 +200,20 @@ def test_what_is_no_page_is_said_to_be_none(body):
         call(Canned(body=body), lambda client: client.feed(sign, after=0))
 
 
+def test_answers_about_recipients_are_read():
+    verdict = {"permitted": True, "determining": [], "obligations": [], "directory": 1, "boundary": None, "unseen": []}
+    row = {"participant": "it/police", "topic": "osce.routes", "action": "receive", "answer": "yes", "verdict": verdict}
+    body = {"sender": "al/police", "directory": 1, "boundary": None, "evaluator": "broker"}
+    body["answers"] = [{**row, "changes": [], "complete": True}]
+    canned = Canned(body=orjson.dumps(body))
+    found = call(canned, lambda client: client.resolve(sign, b"{}"))
+    assert (found.sender, found.boundary, found.answers[0]["participant"]) == ("al/police", None, "it/police")
+    for wrong in ({"participant": "it"}, {"verdict": None}, {"verdict": {}}):
+        spoilt = {**body, "answers": [{**body["answers"][0], **wrong}]}
+        with pytest.raises(AnswerError):
+            call(Canned(body=orjson.dumps(spoilt)), lambda client: client.resolve(sign, b"{}"))
+
+
 def test_held_notices_and_subscriptions_and_statements_are_read():
     row = {
         "notice_id": NOTICE,

@@ -11,12 +11,14 @@ from multidict import CIMultiDict
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer
 from adapters.gateway import outbox
-from adapters.gateway.send import Backoff
+from adapters.gateway.send import MOST_SEALS, Backoff
 from adapters.gateway.status import State, Via
 from keys.sign import Ed25519Signer
 from schemas.encoding import from_seconds
 from schemas.envelope import Envelope
+from tests.broker_world import upload_law
 from tests.gateway_world import SkewedClock, a_request, arrived, problem, refuse, scene, sent, subscribed, until
+from tests.world import make_world
 
 SENDER, POINT, READER, OTHER = "kz/customs", "kz/focal-point", "uz/focal-point", "tj/focal-point"
 
@@ -313,5 +315,85 @@ def test_with_the_broker_away_for_long_the_order_is_kept(tmp_path):
             assert indices == sorted(indices)
             items = await arrived(made, READER, 30)
             assert [item.notice_id for item in items] == [item.notice_id for item in kept]
+
+    asyncio.run(scenario())
+
+
+COPY = """
+[[condition]]
+id = "copy"
+type = "copy-to-focal-point"
+instrument = "Act on Police Co-operation"
+article = "8"
+parameters = { whose = "recipient" }
+applies_to = { direction = "receive" }
+"""
+POLICE = "tj/police"
+
+
+def test_a_law_that_asks_for_a_copy_while_it_is_on_its_way_gets_one(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, OTHER, world=make_world()) as made:
+            cut = Cut(made)
+            kept = await made[SENDER].accept(SENDER, a_request(to=(POLICE,)))
+            await until(lambda: cut.seen)
+            await upload_law(made.world, made.broker, "tj", COPY)
+            await until(lambda: made[SENDER].network.rules.version == made.world.directory.version)
+            cut.mended = True
+            status = await made[SENDER].wait_outcome(SENDER, kept.notice_id, 10)
+            assert status.state is State.PUBLISHED, status.problem
+            assert {one.participant: one.via for one in status.recipients} == {
+                SENDER: Via.SENDER,
+                POLICE: Via.NAMED,
+                OTHER: Via.FOCAL_POINT,
+            }
+            assert len(status.aliases) == 1  # the first seal was refused, for good
+            (copy,) = await arrived(made, OTHER)
+            assert copy.notice_id == status.notice_id
+
+    asyncio.run(scenario())
+
+
+class Cut:
+    """A line that carries no notice until it is mended."""
+
+    def __init__(self, made) -> None:
+        self.mended, self.seen = False, 0
+        made.wire.before = self
+
+    def __call__(self, request):
+        if self.mended or request.method != "PUT" or Envelope.parse(request.body).sealed is None:
+            return None
+        self.seen += 1
+        return away(request)
+
+
+def test_who_was_left_out_and_is_owed_a_copy_now_is_left_out_no_longer(tmp_path):
+    """The broker says who lacks one; a denial of before does not keep it away."""
+
+    async def scenario():
+        async with scene(tmp_path, SENDER, OTHER, world=make_world(laws={"tj": COPY})) as made:
+            answers = [
+                lambda request: refuse(made.world, request, "denied", [OTHER]),
+                lambda request: refuse(made.world, request, "copy-lacking", [OTHER]),
+            ]
+            publishes = Publishes(made, *answers)
+            status = await sent(made, SENDER, a_request(to=(POLICE,)))
+            assert status.state is State.PUBLISHED, status.problem
+            assert len(publishes.seen) == 3
+            assert OTHER in {one.participant for one in status.recipients}
+            assert status.left_out == ()
+
+    asyncio.run(scenario())
+
+
+def test_a_copy_that_is_asked_for_again_and_again_ends_with_a_reason(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER, OTHER, world=make_world(laws={"tj": COPY})) as made:
+            publishes = Publishes(made, *[lambda request: refuse(made.world, request, "copy-lacking", [OTHER])] * 20)
+            status = await sent(made, SENDER, a_request(to=(POLICE,)))
+            assert (status.state, status.problem.code) == (State.REFUSED, "copy-lacking")
+            assert [one.participant for one in status.problem.denied] == [OTHER]
+            assert len(publishes.seen) == MOST_SEALS + 1
 
     asyncio.run(scenario())
