@@ -137,7 +137,8 @@ def _copied(draft: Draft, about: Own | None) -> NoticeId | None:
     if draft.act != "issue" or about is None or whole is None or whole.label is None or not whole.label.nominal:
         return None
     clean = sanitising.sanitised(whole)
-    same = (draft.label, draft.notice, draft.thread) == (clean.label, clean.notice, about.thread)
+    label = sanitising.label_of_copy(clean)
+    same = (draft.label, draft.notice, draft.thread) == (label, clean.notice, about.thread)
     return about.id if same else None
 
 

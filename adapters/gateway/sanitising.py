@@ -11,7 +11,9 @@ from adapters.gateway.draft import Draft
 from adapters.gateway.status import Addressee
 from schemas.errors import FormError
 from schemas.ids import NoticeId
+from schemas.label import Label
 from schemas.notice import nominal_members, parse_notice, to_json, without_nominal
+from schemas.rules.builtin import ANSWERS
 
 
 def wanted(draft: Draft) -> bool:
@@ -42,10 +44,13 @@ def copy(
 ) -> Draft:
     """Return the sanitised copy of a draft for some people and nobody else, in the thread that it is said to be in.
 
-    What answers a notice goes on answering it; every other copy refers to the notice that it is a copy of.
+    What refers to another notice goes on referring to it; every other copy refers to the notice that it is a copy of.
+    The copy is for others than whoever is answered: it does not say that it answers.
     """
+    clean = sanitised(draft)
     return replace(
-        sanitised(draft),
+        clean,
+        label=label_of_copy(clean),
         to=(),
         beside=(),
         closed=True,
@@ -53,6 +58,13 @@ def copy(
         ref=draft.ref or ref,
         thread=thread or draft.thread,
     )
+
+
+def label_of_copy(clean: Draft) -> Label:
+    """Return the label of a sanitised draft's copy."""
+    assert clean.label is not None  # it was sanitised
+    said = tuple(item for item in clean.label.conditions if item.code != ANSWERS)
+    return replace(clean.label, conditions=said)
 
 
 def left_out(draft: Draft) -> tuple[str, ...]:
