@@ -50,6 +50,9 @@ from schemas.rules.facts import Facts
 PAGE_BYTES: Final = LIMITS.batch // 2
 """Bytes after which a page ends, however many items were asked for: clients take answers of `LIMITS.batch`."""
 
+STRETCH: Final = 2048
+"""Leaves that are looked through for one page of a participant's own statements."""
+
 HANDED_S: Final = 15.0
 """Seconds that the instance that signs has for an upload that another one took."""
 LOOK_S: Final = 0.2
@@ -391,22 +394,22 @@ class Serving:
 
     async def own_page(self, caller: ParticipantId, after: int, limit: int) -> OwnPage:
         """Return a page of what the caller has published, whole, as long as it is not erased."""
-        signed_size, size = self.note_size, 0
+        # A stretch of the log, however much of it is others': where a page ends must not say where those stand.
+        end, size = min(after + STRETCH, max(after, self.note_size)), 0
         # By role, because grants have no stanza of their sender's; the State's others are passed over.
-        found = self._view_of_loop.page_for_audit(after, limit, (role_of(caller),), (), signed_size)
-        following = found[-1].index + 1 if len(found) >= limit else max(after, signed_size)
         own: list[OwnStatement] = []
-        for item in found:
-            if size > PAGE_BYTES:
-                return OwnPage(item.index, own)
+        for item in self._view_of_loop.page_for_audit(after, STRETCH, (role_of(caller),), (), end):
             row = self._view_of_loop.by_index(item.index)
             assert row is not None  # it was just found there
             body = self._view_of_loop.body(row) if row.sender == caller else None
-            if body is not None:
-                envelope = envelope_bytes(item.record.document, item.record.proof or b"", body)
-                size += len(envelope)
-                own.append(OwnStatement(item.index, item.record.leaf.received_at, envelope))
-        return OwnPage(following, own)
+            if body is None:
+                continue
+            if len(own) >= limit or size > PAGE_BYTES:
+                return OwnPage(item.index, own)
+            envelope = envelope_bytes(item.record.document, item.record.proof or b"", body)
+            size += len(envelope)
+            own.append(OwnStatement(item.index, item.record.leaf.received_at, envelope))
+        return OwnPage(end, own)
 
     # Health
 

@@ -95,11 +95,22 @@ def test_a_stranger_gets_for_a_leaf_what_it_gets_for_none(scene):
 
 
 @pytest.mark.parametrize(
-    "target", ["/v1/feed?after=0", "/v1/feed?after=0&topic=central-asia.seizures", "/v1/feed/held"]
+    "target",
+    ["/v1/feed?after=0", "/v1/feed?after=0&topic=central-asia.seizures", "/v1/feed/held", "/v1/statements?after=0"],
 )
 def test_a_strangers_pages_are_empty(scene, target):
     answer = scene.ask(STRANGER, target).json()
-    assert answer.get("deliveries", answer.get("held")) == []
+    assert answer.get("deliveries", answer.get("held", answer.get("statements"))) == []
+
+
+@pytest.mark.parametrize("who", [READER, OTHER, GRANTED, AUDITOR, COURT])
+def test_whole_envelopes_are_their_senders_alone(scene, who):
+    """With all stanzas in them they say who got a notice."""
+    theirs = [b64encode(one.statement_bytes).encode() for one in (scene.notice, scene.grant)]
+    body = scene.ask(who, "/v1/statements?after=0").body
+    assert not any(statement in body for statement in theirs)
+    body = scene.ask(SENDER, "/v1/statements?after=0").body
+    assert all(statement in body for statement in theirs)
 
 
 def test_a_denied_holder_gets_no_byte_of_it(scene):

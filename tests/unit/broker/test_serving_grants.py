@@ -266,6 +266,28 @@ async def test_a_sender_gets_what_it_has_published_whole_and_nobody_else_s(world
     assert left[-1] == "recall"
 
 
+async def test_where_a_page_of_one_s_own_ends_says_nothing_of_others(world, broker, monkeypatch):
+    """The State's other agencies publish beside it; neither what is there nor where a page ends depends on that."""
+    await publish(broker, world.envelope(SENDER, [HOLDER]))
+    monkeypatch.setattr(serving, "STRETCH", 4)
+
+    async def pages():
+        after, ends = 0, []
+        while (page := await broker.serving.own_page(SENDER, after, 1)).next > after:
+            ends.append((page.next, [item.index for item in page.statements]))
+            after = page.next
+        return ends
+
+    before = await pages()
+    for _ in range(5):
+        await publish(broker, world.envelope("kz/police", [HOLDER]))
+    after = await pages()
+    assert after[: len(before) - 1] == before[:-1]
+    assert [own for _, own in after if own] == [own for _, own in before if own]
+    assert {end % 4 for end, _ in after[:-1]} == {0}
+    assert after[-1][0] == broker.serving.note_size
+
+
 async def test_a_page_of_one_s_own_ends_where_it_is_full(world, broker, monkeypatch):
     for _ in range(3):
         await publish(broker, world.envelope(SENDER, [HOLDER]))

@@ -12,7 +12,10 @@ import pytest
 
 from adapters.client.errors import AnswerError
 from adapters.client.transport import Answer
+from adapters.gateway import adopting, duties, inbox, outbox
+from adapters.gateway.adopting import Said
 from adapters.gateway.elsewhere import Elsewhere
+from adapters.gateway.inbox import Arrival
 from adapters.gateway.request import (
     AskAccessRequest,
     AskUseRequest,
@@ -24,17 +27,19 @@ from adapters.gateway.request import (
     RefuseRequest,
 )
 from adapters.gateway.status import DutyState, InboxState, State, Text, Via
+from adapters.gateway.store import opened
+from keys.custody.cells import Cells
 from keys.directory import edit
 from keys.directory.records import Life, RequestRecord, SigningRecord
 from keys.sign import Ed25519Signer, SigningKeys
 from schemas.encoding import from_seconds
 from schemas.ids import Code, role_of
 from schemas.notice import examples
-from tests.gateway_world import a_request, arrived, known, plant, problem, running, scene, sent, until
+from tests.gateway_world import a_request, a_world, arrived, known, plant, problem, running, scene, sent, until
 from tests.unit.adapters.gateway.test_gateway_originator import came, duty_of, settled
 from tests.unit.adapters.gateway.test_gateway_sanitised import copied, people
 from tests.unit.adapters.gateway.test_gateway_sanitised import world as without_persons
-from tests.world import make_world, put_role
+from tests.world import LABEL, make_world, put_role
 
 SENDER, READER, OTHER, POLICE = "kz/customs", "uz/focal-point", "tj/focal-point", "tj/police"
 QUICK = {"duty_seconds": 0.05}
@@ -284,3 +289,97 @@ def test_nothing_of_it_is_believed_without_its_proof(tmp_path, what):
             await stands(two, SENDER, first.id, State.PUBLISHED)
 
     asyncio.run(scenario())
+
+
+# The table by itself, in orders that the log allows and a quick network seldom shows
+
+
+@pytest.fixture
+def store(tmp_path):
+    with opened(tmp_path / "store", Cells(Cells.new_key())) as made:
+        yield made
+
+
+def arrival(statement, index, notice, obligations=()):
+    owed = tuple({"obligation": code, "parameters": {}} for code in obligations)
+    return Arrival(statement, bytes(32), index, index * 1000, InboxState.OPENED, notice, obligations=owed)
+
+
+def said(statement, index, notice, recipients):
+    return Said(statement, statement.encode(), index, index * 1000, notice, recipients)
+
+
+def about(statement):
+    return {"ref": statement.notice_id, "thread": statement.thread, "topic": statement.topic}
+
+
+def test_what_was_permitted_before_the_question_was_known_here_counts_too(store):
+    world = a_world()
+    notice = world.statement(SENDER)
+    question = world.statement(READER, "ask_use", **about(notice))
+    permit = world.statement(SENDER, "permit", **about(question))
+
+    def work(tx):
+        inbox.put(tx, READER, [arrival(notice, 1, examples("seizure"), ["ask-before-court"])], 2, at=1)
+        inbox.put(tx, READER, [arrival(permit, 3, {"kind": "permit"})], 4, at=1)
+        (duty,) = duties.of(tx, READER, notice.notice_id)
+        assert duty.state is DutyState.STANDING
+        asked = said(question, 2, {"kind": "ask_use", "use": "court"}, (READER, SENDER))
+        assert adopting.adopt(tx, READER, [asked], 3, at=9) == 0
+        (duty,) = duties.of(tx, READER, notice.notice_id)
+        assert (duty.state, duty.met_by) == (DutyState.PERMITTED, permit.notice_id)
+        # Taken up twice, it is there once.
+        adopting.adopt(tx, READER, [asked], 3, at=9)
+        assert len(outbox.statuses(tx, READER, after=0, limit=9, state=None)[0]) == 1
+        assert adopting.position(tx, READER) == 3
+
+    asyncio.run(store.write(work))
+
+
+def test_what_was_answered_elsewhere_before_it_arrived_here_is_answered(store):
+    world = a_world()
+    notice = replace(world.statement(SENDER), label=replace(LABEL, urgency=Code("8h")))
+    answer = world.statement(READER, "refuse", **about(notice))
+
+    def work(tx):
+        refused = said(answer, 2, {"kind": "refuse", "reason": "not-permitted"}, (READER, SENDER))
+        adopting.adopt(tx, READER, [refused], 3, at=9)
+        inbox.put(tx, READER, [arrival(notice, 1, examples("seizure"))], 2, at=9)
+        (duty,) = duties.of(tx, READER, notice.notice_id)
+        assert (duty.code, duty.state, duty.met_by) == ("reply", DutyState.MET, answer.notice_id)
+
+    asyncio.run(store.write(work))
+
+
+def test_a_grant_of_a_notice_that_is_not_known_here_is_passed_over(store):
+    world = a_world()
+    grant = world.statement(SENDER, "grant", ref=world.statement(SENDER).notice_id)
+
+    def work(tx):
+        assert adopting.adopt(tx, SENDER, [said(grant, 2, None, (READER,))], 3, at=9) == 0
+        assert outbox.statuses(tx, SENDER, after=0, limit=9, state=None)[0] == []
+
+    asyncio.run(store.write(work))
+
+
+def test_a_copy_under_way_here_is_recalled_when_its_notice_was_recalled_elsewhere(store):
+    world = a_world()
+    notice = replace(world.statement(SENDER), label=replace(LABEL, nominal=True))
+    copy = replace(world.statement(SENDER), **about(notice), label=replace(LABEL, nominal=False))
+    recall = world.statement(SENDER, "recall", **about(notice))
+    clean = {name: value for name, value in examples("seizure").items() if name != "nominal"}
+
+    def work(tx):
+        both = [
+            said(notice, 1, examples("seizure"), (SENDER, READER)),
+            said(copy, 2, clean, (SENDER, OTHER)),
+        ]
+        adopting.adopt(tx, SENDER, both, 3, at=9)
+        assert outbox.status(tx, SENDER, copy.notice_id).sanitised_of == notice.notice_id
+        what = said(recall, 3, {"kind": "recall", "reason": "x"}, (SENDER, READER))
+        assert adopting.adopt(tx, SENDER, [what], 4, at=9) == 1
+        assert outbox.status(tx, SENDER, notice.notice_id).state is State.RECALLED
+        (waiting,) = outbox.waiting(tx, SENDER, after=0, limit=9)
+        assert (waiting.draft.act, waiting.draft.ref) == ("recall", copy.notice_id)
+
+    asyncio.run(store.write(work))
