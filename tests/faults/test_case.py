@@ -1,7 +1,9 @@
 """`valise demo --case albania`: every claim of the worked case holds on a running deployment, and nothing runs on behind it."""
 
 import json
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -54,3 +56,24 @@ def test_the_case_takes_no_rows(tmp_path):
     )
     assert done.returncode == 2
     assert "--case takes" in done.stderr
+
+
+def test_nothing_runs_on_when_it_is_ended(tmp_path):
+    folder = tmp_path / "case"
+    running = subprocess.Popen(
+        [*COMMAND, "demo", "--case", "albania", "--state", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    until = time.monotonic() + 120
+    while not (folder / "gateway-al" / "address").exists():
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    running.send_signal(signal.SIGTERM)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode != 0
+    assert str(folder) in errors
+    demand_ended(folder)
