@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from broker.clock import boot_seconds
 from broker.ledger.kafka.admin import prepare
 from broker.ledger.kafka.appender import ANSWER_S, SEND_S, Appender, Appending, Moved
 from broker.ledger.kafka.care import Care
@@ -339,7 +340,7 @@ class KafkaLedger:
         (sent,) = await producer.send([self._told(key, beat.encode())], within)
         demand_all([sent])
         assert isinstance(sent, Sent)
-        self.confirmed = time.monotonic()
+        self.confirmed = boot_seconds()
         self.skew_ms = sent.at - now_ms
 
     async def _beat_on(self) -> None:
@@ -350,7 +351,7 @@ class KafkaLedger:
                 if self._follower is not None:
                     await self._follower.look()
             except LedgerUnavailableError:
-                log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
+                log.warning("cluster.silent", seconds=int(boot_seconds() - self.confirmed))
 
     def _may_clean(self) -> bool:
         return self._place.signer and not self.troubles()
@@ -374,7 +375,7 @@ class KafkaLedger:
     @property
     def stale(self) -> bool:
         """Say whether the cluster has not answered for seconds."""
-        return time.monotonic() - self.confirmed > STALE_S
+        return boot_seconds() - self.confirmed > STALE_S
 
     def troubles(self) -> Sequence[str]:
         """Return what is wrong between this instance and the cluster."""
@@ -397,7 +398,7 @@ class KafkaLedger:
         """Return how the instance and the cluster stand to each other."""
         follower, producer = self._parts()
         return Condition(
-            seconds=time.monotonic() - self.confirmed,
+            seconds=boot_seconds() - self.confirmed,
             clock_offset=-self.skew_ms / 1000,
             instances=len(self._alive()),
             signer=self._place.signer,
