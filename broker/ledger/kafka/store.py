@@ -233,8 +233,11 @@ class KafkaLedger:
         if not follower.changed:
             return []
         with self._mirror.lock:
-            names, follower.changed = follower.changed, []
-        return [name for name in names if not self._is_own(name)]
+            names = list(follower.changed)
+        found = [name for name in names if not self._is_own(name)]
+        with self._mirror.lock:
+            del follower.changed[: len(names)]  # not before they could all be read
+        return found
 
     def _is_own(self, name: str) -> bool:
         """Say whether an object that came is what was put here last; once, for then others may have put it."""
