@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from broker.clock import boot_seconds
 from broker.ledger.port import Ledger, LedgerUnavailableError, Shared
 from broker.ledger.signer import CheckpointSigner, SignerError
 from broker.view.store import View
@@ -86,13 +87,13 @@ class PublishedCheckpoints:
         self._begun_over: bytes | None = None  # another's note, which this signer went on from
         self._signed = False
         self._ahead: bytes | None = None
-        self._confirmed = 0.0  # seconds of a clock that goes on while the process stands still
+        self._confirmed = 0.0  # seconds of a clock that goes on while process and machine stand still
 
     def prepare(self) -> None:
         """Have the store confirm that all of it can be read here."""
-        if time.monotonic() - self._confirmed >= CONFIRM_S:
+        if boot_seconds() - self._confirmed >= CONFIRM_S:
             self._ledger.refresh()
-            self._confirmed = time.monotonic()
+            self._confirmed = boot_seconds()
 
     def due(self, now: int) -> bool:
         """Say whether the last note's time is old."""

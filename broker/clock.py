@@ -1,4 +1,4 @@
-"""The one place where the broker reads a clock; simulations and tests bring their own."""
+"""The one place where the broker reads the time of day, for which tests bring their own; and a clock that never stands still."""
 
 import time
 from typing import Protocol
@@ -18,3 +18,11 @@ class SystemClock:
     def now_ms(self) -> int:
         """Return Unix milliseconds."""
         return time.time_ns() // 1_000_000
+
+
+def boot_seconds() -> float:
+    """Return the seconds since the machine was started, those included in which it was suspended.
+
+    For what may be old by now: the usual monotonic clock stands still while a machine is suspended.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

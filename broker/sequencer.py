@@ -517,6 +517,8 @@ class Sequencer:
             if self._shared is not None:
                 self._checkpoints.prepare()
                 self._catch_up()
+            if not self._followed and self.signed.note is None:
+                return  # there is no tree yet that could be signed, or held against another's
             size = self._view.size if self._followed else self.signed.size
             note = self._checkpoints.newest(size, self._view.root, now_ms // 1000)
         except SignerError as error:

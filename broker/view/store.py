@@ -82,6 +82,7 @@ class View(Statements, Feed, Log):
             self._unsynced = written_in(self._db) is not None
         self._writes: Ledger | None = None
         self._kids: dict[Kid, int] = {}
+        self._changed: list[str] = []  # names of objects that the ledger has said are new
         self.skipped: Counter[str] = Counter()
         self.addressed: set[Kid] = set()
         self._load(origin)
@@ -149,9 +150,11 @@ class View(Statements, Feed, Log):
         """Apply what the ledger has beyond the view, and what others hold; return the names of objects beside these."""
         while self._read_on():
             pass
-        names = self._writable().changed()
-        if held := [name for name in names if name.startswith(PREFIX)]:
+        self._changed += self._writable().changed()
+        if held := [name for name in self._changed if name.startswith(PREFIX)]:
             self._restore_held(held)
+        # Said once, and not before all of it could be read and written: the ledger does not say it again.
+        names, self._changed = self._changed, []
         return [name for name in names if not name.startswith(PREFIX)]
 
     def _read_on(self) -> list[Applied]:

@@ -12,6 +12,7 @@ import pytest
 
 from adapters.demo import search
 from broker.ledger.kafka.topics import CLOSING_KEY, DECISIONS, LEDGER, body_topic
+from schemas.encoding import from_seconds
 from schemas.ids import Topic
 from tests.cluster import clear
 from tests.faults.deployment import GatewayService, closing, notice, start_all, until
@@ -25,6 +26,7 @@ AWAY = float(os.environ.get("VALISE_KAFKA_AWAY", "8"))
 TOPIC = body_topic(Topic("central-asia.seizures"))
 COUNT = max(100, int(AWAY))
 DRAINED_S = 60
+EXPIRES_S = 15
 pytestmark = pytest.mark.timeout(200 + AWAY * 2)
 
 
@@ -119,9 +121,12 @@ def content(file):
         return b""
 
 
-def test_what_is_recalled_is_gone_from_the_files_after_compaction(world, pair, kafka):
+@pytest.mark.parametrize("why", ["recalled", "expired"])
+def test_what_is_erased_is_gone_from_the_files_after_compaction(world, pair, kafka, why):
     alter(kafka, TOPIC, segment_ms="1000", max_compaction_lag_ms="1000", file_delete_delay_ms="100")
-    first, other = (world.envelope(SENDER, [READER]) for _ in range(2))
+    expires_at = from_seconds(int(time.time()) + (EXPIRES_S if why == "expired" else 86_400))
+    first = world.envelope(SENDER, [READER], expires_at=expires_at)
+    other = world.envelope(SENDER, [READER])
     for signed in (first, other):
         assert pair[1].publish(signed).status == 201
     gone, kept = (item.value[-300:-100] for item in read(kafka, TOPIC)[-2:])
@@ -132,12 +137,13 @@ def test_what_is_recalled_is_gone_from_the_files_after_compaction(world, pair, k
 
     until(lambda: all(len(one.notices(READER)) == 2 for one in pair))
     assert len(held(gone)) >= 3, "else the search finds nothing"
-    said = first.statement
-    recall = world.envelope(
-        SENDER, [READER], "recall", ref=said.notice_id, thread=said.thread, topic=said.topic, label=said.label
-    )
-    assert pair[1].publish(recall).status == 201
-    until(lambda: any(item.value is None and item.key != CLOSING_KEY for item in read(kafka, TOPIC)), 20, 0.3)
+    if why == "recalled":
+        said = first.statement
+        recall = world.envelope(
+            SENDER, [READER], "recall", ref=said.notice_id, thread=said.thread, topic=said.topic, label=said.label
+        )
+        assert pair[1].publish(recall).status == 201
+    until(lambda: any(item.value is None and item.key != CLOSING_KEY for item in read(kafka, TOPIC)), 90, 0.3)
     until(lambda: not [file for file in held(gone) if file.name.startswith("mirror")])
     assert held(gone), "then no closing record would be needed"
     # A quiet topic: the signer's next life closes the segment, and Kafka cleans it.

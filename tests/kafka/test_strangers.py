@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -9,12 +10,13 @@ from broker.ledger.kafka.frames import FrameKeys
 from broker.ledger.kafka.topics import CHECKPOINTS, DECISIONS, LEDGER, OBJECTS, body_topic
 from broker.ledger.stanzas import stanza_kids
 from keys.digests import statement_digest
+from keys.frame import new_frame_key
 from keys.log.note import verify_checkpoint
 from schemas.ids import Topic
 from tests.cluster import clear
 from tests.faults.deployment import ask, closing, start_all, until
 from tests.kafka.instances import instances
-from tests.kafka.load import Load, assert_one_tree, letters
+from tests.kafka.load import Load, assert_one_tree, letters, tell
 from tests.kafka.writing import ledger_frame, read, record_of, write
 from tests.world import make_world
 
@@ -142,3 +144,43 @@ def test_a_body_without_record_is_erased_and_a_record_without_body_alarmed(world
     assert pair[1].publish(alone).status == 201
     for one in pair:
         until(lambda one=one: alone.statement.notice_id in [item[1] for item in one.notices(READER)])
+
+
+@pytest.mark.parametrize("writer", ["a stranger without a key", "an instance"])
+def test_another_statement_under_a_notice_s_id_changes_nothing(world, pair, kafka, tmp_path, writer):
+    ours = FrameKeys.parse(pair[0].frame_keys.read_bytes())
+    keys = ours if writer == "an instance" else FrameKeys.parse(new_frame_key())
+    load = Load(pair, letters(world, 1, SENDER, [READER]))
+    asyncio.run(load.run())
+    (first,) = load.envelopes
+    until(lambda: all(len(one.notices(READER)) == 1 for one in pair))
+    size = until(lambda: len(found := {checkpoint(world, one).size for one in pair}) == 1 and found.pop())
+    other = world.sealed(replace(world.statement(SENDER), **ids_of(first.statement)), [READER])
+    (signed,) = world.sign([other])
+    assert signed.statement_bytes != first.statement_bytes
+    key = statement_digest(other.statement_bytes)
+    write(
+        kafka,
+        (BODIES, key, keys.sign(BODIES, key, other.sealed_bytes)),
+        ledger_frame(keys, record_of(world, other), stanza_kids(other.sealed_bytes)),
+    )
+    for one in pair:
+        if writer == "an instance":
+            until(lambda one=one: counted(one, "known") == 1)
+        else:
+            until(lambda one=one: sum(counted(one, reason) for reason in ("unknown-key", "unverified")) == 2)
+            assert b'kind="foreign-records"' in one.metrics
+        assert checkpoint(world, one).size == size
+        assert [item[1] for item in one.notices(READER)] == [first.statement.notice_id]
+        # The first one's receipt still is what its sender gets, and the other one is told that the id is taken.
+        assert one.publish(first).json()["receipt"] == load.receipts[first.statement.notice_id]
+        assert one.publish(signed).status == 409
+        assert not one.reasons
+    tell(f"another statement under a notice's id, by {writer}", sent=1, acknowledged=1, lost=0, doubled=0)
+    for one in pair:
+        assert one.end() == 0
+    assert_one_tree(world, pair, load, tmp_path)
+
+
+def ids_of(statement):
+    return {"notice_id": statement.notice_id, "thread": statement.thread}

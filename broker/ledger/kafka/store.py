@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from broker.clock import boot_seconds
 from broker.ledger.kafka.admin import prepare
 from broker.ledger.kafka.appender import ANSWER_S, SEND_S, Appender, Appending, Moved
 from broker.ledger.kafka.care import Care
@@ -234,8 +235,11 @@ class KafkaLedger:
         if not follower.changed:
             return []
         with self._mirror.lock:
-            names, follower.changed = follower.changed, []
-        return [name for name in names if not self._is_own(name)]
+            names = list(follower.changed)
+        found = [name for name in names if not self._is_own(name)]
+        with self._mirror.lock:
+            del follower.changed[: len(names)]  # not before they could all be read
+        return found
 
     def _is_own(self, name: str) -> bool:
         """Say whether an object that came is what was put here last; once, for then others may have put it."""
@@ -341,7 +345,7 @@ class KafkaLedger:
         (sent,) = await producer.send([self._told(key, beat.encode())], within)
         demand_all([sent])
         assert isinstance(sent, Sent)
-        self.confirmed = time.monotonic()
+        self.confirmed = boot_seconds()
         self.skew_ms = sent.at - now_ms
 
     async def _beat_on(self) -> None:
@@ -350,7 +354,7 @@ class KafkaLedger:
             try:
                 await self._beat()
             except LedgerUnavailableError:
-                log.warning("cluster.silent", seconds=int(time.monotonic() - self.confirmed))
+                log.warning("cluster.silent", seconds=int(boot_seconds() - self.confirmed))
 
     async def _look_on(self, follower: Follower) -> None:
         """Look whether the topics are what was read; by itself, for a topic that is missing is asked for in vain for long."""
@@ -383,7 +387,7 @@ class KafkaLedger:
     @property
     def stale(self) -> bool:
         """Say whether the cluster has not answered for seconds."""
-        return time.monotonic() - self.confirmed > STALE_S
+        return boot_seconds() - self.confirmed > STALE_S
 
     def troubles(self) -> Sequence[str]:
         """Return what is wrong between this instance and the cluster."""
@@ -410,7 +414,7 @@ class KafkaLedger:
         """Return how the instance and the cluster stand to each other."""
         follower, producer = self._parts()
         return Condition(
-            seconds=time.monotonic() - self.confirmed,
+            seconds=boot_seconds() - self.confirmed,
             clock_offset=-self.skew_ms / 1000,
             instances=len(self._alive()),
             signer=self._place.signer,

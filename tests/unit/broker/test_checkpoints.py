@@ -1,8 +1,13 @@
 """Where an instance's checkpoints come from: its own signer, or another's, held against its own tree."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from broker.checkpoints import PublishedCheckpoints, TakenCheckpoints, demand_signed
+from broker.clock import boot_seconds
+from broker.ledger.kafka.store import KafkaLedger
 from broker.ledger.port import LedgerUnavailableError, Told
 from broker.ledger.signer import CheckpointSigner, SignerError
 from keys.log.merkle import root_of
@@ -92,6 +97,19 @@ def test_a_signer_goes_on_from_where_another_one_ended(store, published):
     assert published.newest(7, root, NOW).size == 7
     store.newest = before  # what it published itself has not come back yet
     assert published.newest(8, root, NOW).size == 8
+
+
+def test_nothing_that_was_confirmed_before_the_machine_was_suspended_counts(store, published, monkeypatch):
+    published.prepare()
+    published.prepare()
+    assert store.refreshed == 1
+    beaten = SimpleNamespace(confirmed=boot_seconds())
+    assert not KafkaLedger.stale.fget(beaten)
+    real = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: real(clock) + 300 * (clock == time.CLOCK_BOOTTIME))
+    assert KafkaLedger.stale.fget(beaten)
+    published.prepare()
+    assert store.refreshed == 2
 
 
 def test_two_signers_are_one_too_many(store, published):

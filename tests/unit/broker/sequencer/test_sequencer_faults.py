@@ -8,7 +8,7 @@ import pytest
 from broker import sequencer as module
 from broker import serving
 from broker.answers import OverloadedError
-from broker.checkpoints import OwnCheckpoints
+from broker.checkpoints import OwnCheckpoints, SignedTree
 from broker.ledger.port import LedgerUnavailableError, StorageFullError
 from broker.ledger.signer import SignerError
 from broker.view.store import Applied
@@ -26,6 +26,7 @@ from tests.unit.broker.sequencer.thread import (
     OTHER,
     SENDER,
     fail,
+    held,
     inbox,
     letters,
     outcomes,
@@ -312,6 +313,21 @@ async def test_a_clock_that_ran_back_is_said_and_counted(world, broker, clock):
     assert broker.serving.readiness() == []
     assert broker.ledger.length() == length + 2
     assert broker.view.skipped == {}
+
+
+async def test_what_could_not_take_effect_yet_is_no_ledger_that_is_shorter(broker, monkeypatch):
+    """Before its first signature an instance has no tree of its own to hold against what another one has signed."""
+    signed, asked = broker.sequencer.signed, []
+    async with held(broker):
+        with monkeypatch.context() as patch:
+            patch.setattr(broker.sequencer._checkpoints, "newest", lambda size, *_: asked.append(size))
+            patch.setattr(broker.sequencer, "_followed", False)
+            broker.sequencer.signed = SignedTree(None, 0)
+            broker.sequencer._sign()
+            assert asked == []
+            broker.sequencer.signed = signed
+            broker.sequencer._sign()  # its own last one is renewed meanwhile
+            assert asked == [signed.size]
 
 
 async def test_a_checkpoint_that_nobody_renews_is_said_to_be_old(broker, clock, monkeypatch):

@@ -294,3 +294,24 @@ def test_a_reader_writes_nothing(broker, maker):
     reader.close()
     with pytest.raises(LedgerUnavailableError, match="CANTOPEN"):
         ViewReader(broker.folder / "missing.sqlite", broker.ledger)._all("SELECT 1")
+
+
+def test_what_others_put_is_said_again_until_it_could_be_restored(made, open_broker, monkeypatch):
+    broker = open_broker()
+    broker.append(*made.random_entries(made.Maker(5), 5))
+    told = [["held/de/police/3", "metadata/timestamp.json"], [], ["uploads/1"]]
+    monkeypatch.setattr(SqliteLedger, "changed", lambda _: told.pop(0))
+    restored, failing = [], [StorageFullError("There is no space left."), None, None]
+
+    def restore(_, names):
+        if (error := failing.pop(0)) is not None:
+            raise error
+        restored.extend(names)
+
+    monkeypatch.setattr(View, "_restore_held", restore)
+    with pytest.raises(StorageFullError):
+        broker.view.keep_up()
+    assert broker.view.keep_up() == ["metadata/timestamp.json"]
+    assert restored == ["held/de/police/3"]
+    assert broker.view.keep_up() == ["uploads/1"]
+    broker.close()
