@@ -5,7 +5,7 @@ Everything is real but the TCP connection and the gateways' clocks.
 
 import asyncio
 
-from adapters.gateway import duties, keeping
+from adapters.gateway import catching_up, duties, keeping
 from adapters.gateway.duties import Late
 from adapters.gateway.keeping import DUTY, ESCALATED, OVERDUE
 from adapters.gateway.request import LabelRequest
@@ -100,5 +100,39 @@ def test_a_deputys_time_is_the_same_in_the_store_as_in_the_duty(tmp_path):
                 assert [await number(which, deputy - 1) for which in Late] == [1, 0, 1, 0]
                 assert [await number(which, deputy) for which in Late] == [1, 1, 0, 0]
                 await store.write(lambda tx: tx.connection.execute("DELETE FROM duty"))
+
+    asyncio.run(scenario())
+
+
+def test_what_is_looked_at_time_and_again_goes_through_no_table(tmp_path):
+    async def scenario():
+        async with scene(tmp_path, SENDER) as made:
+            store, network = made[SENDER].store, made[SENDER].network
+            queries = []
+            store._writer.set_trace_callback(queries.append)
+
+            def work(tx):
+                for which in Late:
+                    duties.late(tx, SENDER, which, 1, most=1)
+                duties.becomes_overdue(tx, 1)
+                duties.mark_overdue(tx, 1)
+                duties.silent(tx, SENDER, 1)
+                duties.take_effect(tx, SENDER, 1)
+                catching_up.grant(tx, SENDER, network, after=0, now=1)
+
+            await store.write(work)
+            store._writer.set_trace_callback(None)
+            queries = [query for query in queries if query.startswith(("SELECT", "UPDATE"))]
+            assert len(queries) == 2 * len(Late) + 5
+
+            def plans(tx):
+                return [
+                    (query, step)
+                    for query in queries
+                    for *_, step in tx.connection.execute(f"EXPLAIN QUERY PLAN {query}")
+                    if step.startswith("SCAN") or "PRIMARY KEY (participant=?)" in step
+                ]
+
+            assert await store.read(plans) == []
 
     asyncio.run(scenario())
