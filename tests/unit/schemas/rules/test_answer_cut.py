@@ -75,3 +75,10 @@ def test_a_change_that_no_label_may_state_is_passed_over_for_one_that_may_be_mad
     found = answer(facts, rules_of([consent]), evaluator="x")
     assert found.complete
     assert [[tuple(change) for change in one] for one in found.changes] == [[("nominal", "no")]]
+
+
+def test_of_what_is_not_known_nobody_can_say_what_to_change() -> None:
+    consent = law_condition("e", "cd-consent-of-states", "require", inputs="content")
+    facts = asked(kind="controlled-delivery", content={"states": None})
+    found = answer(facts, rules_of([consent]), evaluator="x")
+    assert (found.kind, found.changes, found.complete) == ("no", (), True)
