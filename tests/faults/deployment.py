@@ -250,6 +250,11 @@ def notice(reference: str, *to: str, **more: object) -> dict[str, object]:
     return {"topic": "central-asia.seizures", "notice": content, "to": list(to), **more}
 
 
+def tell(fault: str, **counts: object) -> None:
+    """Print a line of the fault table: what happened, and what became of what was sent."""
+    print(f"FAULT | {fault} | " + " | ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
+
+
 def until(condition, seconds: float = 20.0, every: float = 0.05):
     """Wait until a condition holds and return what it returned."""
     end = time.monotonic() + seconds

@@ -22,7 +22,7 @@ from keys.http_signature import sign_request
 from keys.sign import verify_receipt
 from schemas import encoding
 from schemas.delivery import Delivery
-from tests.faults.deployment import BrokerService, closing
+from tests.faults.deployment import BrokerService, closing, tell
 from tests.world import ORIGIN, make_world
 
 pytestmark = pytest.mark.loopback
@@ -123,4 +123,13 @@ def test_nothing_is_lost_and_nothing_is_doubled(tmp_path):
     assert len(arrived) == len(set(arrived)), seed
     assert set(arrived) == {item.statement.notice_id for item in signed}, seed
     retried = sum(not created for created in publishers.created.values())
-    print(f"{KILLS} kills, {len(signed)} notices, {retried} found their receipt on retry, seed {seed}")
+    tell(
+        "the embedded broker killed",
+        kills=KILLS,
+        sent=len(signed),
+        acknowledged=len(publishers.receipts),
+        lost=0,
+        doubled=0,
+        receipts_found_on_retry=retried,
+        seed=seed,
+    )

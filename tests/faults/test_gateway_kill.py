@@ -23,7 +23,7 @@ from broker.ledger.sqlite import SqliteLedger
 from keys.sign import verify_receipt
 from schemas.leaf import LeafType
 from schemas.statement import Statement, SubscriptionBody
-from tests.faults.deployment import BrokerService, GatewayService, closing, notice, post, until
+from tests.faults.deployment import BrokerService, GatewayService, closing, notice, post, tell, until
 from tests.world import ORIGIN, make_world
 
 pytestmark = pytest.mark.loopback
@@ -238,7 +238,14 @@ def test_what_was_accepted_is_published_once_and_in_its_order(tmp_path):
         assert {Statement.parse(record.document).sender for record in sealed} == {SENDER}
     finally:
         ledger.close()
-    print(
-        f"{KILLS} kills, {len(agencies.accepted)} accepted, {len(agencies.perhaps)} unanswered of which"
-        f" {len(times) - len(accepted)} were accepted, drained in {drained:.1f} s, seed {seed}"
+    tell(
+        "a gateway killed, its broker away every third time",
+        kills=KILLS,
+        sent=len(agencies.accepted) + len(agencies.perhaps),
+        acknowledged=len(agencies.accepted),
+        unanswered_and_accepted=len(times) - len(accepted),
+        lost=0,
+        doubled=0,
+        drained_after=f"{drained:.1f} s",
+        seed=seed,
     )

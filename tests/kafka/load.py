@@ -15,7 +15,7 @@ from keys.digests import statement_leaf
 from keys.log.merkle import verify_consistency
 from keys.log.note import verify_checkpoint
 from keys.sign import verify_receipt
-from tests.faults.deployment import until
+from tests.faults.deployment import tell, until
 from tests.faults.test_broker_kill import read_feed
 from tests.world import ORIGIN
 
@@ -32,11 +32,6 @@ def unending(world, sender, readers):
     """Yield signed envelopes for as long as somebody asks for them."""
     while True:
         yield from letters(world, 20, sender, readers)
-
-
-def tell(fault, **counts):
-    """Print a line of the fault table: what happened, and what became of what was sent."""
-    print(f"FAULT | {fault} | " + " | ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
 
 
 class Load:

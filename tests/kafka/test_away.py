@@ -15,9 +15,8 @@ from broker.ledger.kafka.topics import CLOSING_KEY, DECISIONS, LEDGER, body_topi
 from schemas.encoding import from_seconds
 from schemas.ids import Topic
 from tests.cluster import clear
-from tests.faults.deployment import GatewayService, closing, notice, start_all, until
+from tests.faults.deployment import GatewayService, closing, notice, start_all, tell, until
 from tests.kafka.instances import instances
-from tests.kafka.load import tell
 from tests.kafka.writing import alter, read, write
 from tests.world import make_world
 

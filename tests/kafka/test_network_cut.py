@@ -18,9 +18,9 @@ from broker.app import SIGNER
 from broker.ledger.signer import HEAD
 from keys.log.note import verify_checkpoint
 from tests import cluster
-from tests.faults.deployment import Reply, ask, closing, until
+from tests.faults.deployment import Reply, ask, closing, tell, until
 from tests.kafka.instances import instances
-from tests.kafka.load import JSON, letters, tell
+from tests.kafka.load import JSON, letters
 from tests.world import make_world
 
 pytestmark = pytest.mark.timeout(150)

@@ -22,10 +22,9 @@ from broker.serving import Serving
 from broker.settings import Settings
 from keys.log.note import verify_checkpoint
 from tests.cluster import clear
-from tests.faults.deployment import ask, closing, start_all, until
+from tests.faults.deployment import ask, closing, start_all, tell, until
 from tests.faults.test_clocks import FAKETIME
 from tests.kafka.instances import instances
-from tests.kafka.load import tell
 from tests.kafka.writing import alter
 from tests.world import make_world
 

@@ -14,9 +14,9 @@ from keys.frame import new_frame_key
 from keys.log.note import verify_checkpoint
 from schemas.ids import Topic
 from tests.cluster import clear
-from tests.faults.deployment import ask, closing, start_all, until
+from tests.faults.deployment import ask, closing, start_all, tell, until
 from tests.kafka.instances import instances
-from tests.kafka.load import Load, assert_one_tree, letters, tell
+from tests.kafka.load import Load, assert_one_tree, letters
 from tests.kafka.writing import ledger_frame, read, record_of, write
 from tests.world import make_world
 
