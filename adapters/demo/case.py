@@ -96,7 +96,7 @@ class Case:
 
     async def _past(self) -> None:
         self._say(
-            "Gateways of Albania, Italy, the Netherlands, Montenegro and Kazakhstan; five past notices of Albania"
+            "Gateways: Albania, Italy, the Netherlands, Montenegro, Kazakhstan; five past notices of Albania"
         )
         await asyncio.gather(*(self._of(state).subscribe("*.seizures") for state in SUBSCRIBERS))
         await asyncio.gather(*(self._of(state).subscribed(1) for state in SUBSCRIBERS))

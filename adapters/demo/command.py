@@ -85,7 +85,7 @@ def _tell(folder: Path, *, kept: bool) -> None:
     """Tell Albania's case, from the ceremony to the law that is changed back."""
     where, begun = terminal(), time.monotonic()
     where.say(
-        "A demonstration: its keys count nowhere else; its laws are illustrations, and no statement of any law.\n"
+        "A demonstration: its keys count nowhere else; its laws are illustrations; none states the law.\n"
     )
     sheet = Sheet(quiet=where.as_json)
     with ended_by_signals():
