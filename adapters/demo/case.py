@@ -95,9 +95,7 @@ class Case:
     # What was before
 
     async def _past(self) -> None:
-        self._say(
-            "Gateways: Albania, Italy, the Netherlands, Montenegro, Kazakhstan; five past notices of Albania"
-        )
+        self._say("Gateways: Albania, Italy, the Netherlands, Montenegro, Kazakhstan; five past notices of Albania")
         await asyncio.gather(*(self._of(state).subscribe("*.seizures") for state in SUBSCRIBERS))
         await asyncio.gather(*(self._of(state).subscribed(1) for state in SUBSCRIBERS))
 
