@@ -250,9 +250,10 @@ class Case(Hands):
             "Montenegro, Serbia and the United Kingdom may no longer receive it as it stands",
             {"ME", "RS", "GB"} <= changed,
         )
+        ways = [one["way"] for item in now if state_of(item) == "kz" for way in item["changes"] for one in way]
         sheet.claim(
             "Kazakhstan needs no undertaking any more; nobody else's answer has changed",
-            changed == {"ME", "RS", "GB", "KZ"},
+            changed == {"ME", "RS", "GB", "KZ"} and "undertaking" not in ways,
         )
 
     async def _withheld(self, session: aiohttp.ClientSession, told: Mapping[str, Any]) -> None:
@@ -268,10 +269,10 @@ class Case(Hands):
         sheet.table(("Held by the broker", "Why"), [_held_row(one) for one in held])
         sheet.claim("The one without persons has arrived", await self.has("me", "last"))
         sheet.claim("The other has not", not await self.has("me", "waiting"))
-        listed = {one["notice_id"] for one in told["withheld"]["listed"]}
+        said = {(one["notice_id"], one["condition"]["id"]) for one in told["withheld"]["listed"]}
         sheet.claim(
-            "The broker holds what the simulation said, by the article it named",
-            {one.notice_id for one in held} == listed,
+            "The broker holds what the simulation said, by the condition that it named",
+            {(one.notice_id, one.condition) for one in held} == said,
         )
         wanted = _seizure("AL-6", persons=True, conditions=[_SAFEGUARDS], to=[f"kz/{FOCAL_POINT}"])
         status = await self.post("new", wanted)
