@@ -7,9 +7,7 @@ withholds and offers again is compared with what the simulation said. A claim th
 import asyncio
 import difflib
 import json
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -17,16 +15,14 @@ import aiohttp
 from adapters.cli import verdicts
 from adapters.cli.words import article, reason
 from adapters.client.answers import Held
-from adapters.client.broker import BrokerClient
 from adapters.demo import case_cast
-from adapters.demo.agency import Agency
 from adapters.demo.case_cast import ALBANIA, ON_THE_WAY
+from adapters.demo.case_hands import Candidates, Hands, until
 from adapters.demo.case_report import (
     ANSWERS,
     MOVED,
     OWED,
     UNSEEN,
-    Sheet,
     answers,
     moved,
     owed,
@@ -34,47 +30,29 @@ from adapters.demo.case_report import (
     together,
     unseen,
 )
-from adapters.demo.ceremony import FOCAL_POINT, LAW_KEY, OFFICER, Stage
-from adapters.demo.exchange import Alone
-from adapters.demo.gateways import Gateways
-from adapters.demo.processes import DemoError, command, deaf, run
-from adapters.gateway import identity
-from adapters.gateway.folder import Folder
+from adapters.demo.ceremony import FOCAL_POINT, OFFICER
+from adapters.demo.processes import DemoError, deaf
 from keys.custody import durable
-from keys.custody.file import FileCustody
-from schemas.ids import ParticipantId
 from schemas.notice import examples
 
 SUBSCRIBERS: Final = ("it", "nl", "me", "kz")
 AT_NIGHT: Final = ("me", "kz")
 """States whose gateways are switched off while the law changes."""
-PATIENCE_SECONDS: Final = 30
 _PERSONS: Final = {"persons": [{"role": {"code": "courier"}, "family_name": "Example", "nationalities": ["AL"]}]}
 _PREVIEW: Final = "POST /v1/notices/preview?states=true   (valise notice send albania.json --preview --states)"
 _SAFEGUARDS: Final = {"code": "transfer-basis", "values": ["safeguards"]}
 
-Candidates = list[dict[str, Any]]
 
-
-class Case:
-    """The processes, and the story."""
-
-    def __init__(self, stage: Stage, sheet: Sheet, say: Callable[[str], None]) -> None:
-        """Take where it happens, where it is told, and who hears what is made ready."""
-        self._stage = stage
-        self._sheet = sheet
-        self._exchange = Alone(stage, say)
-        self._gateways = Gateways(stage, self._exchange.preferred)
-        self._say = say
-        self._notices: dict[str, str] = {}
+class Case(Hands):
+    """The story, over the processes that its hands hold."""
 
     async def run(self) -> None:
         """Tell it from beginning to end, and end every process; raise `DemoError` for what does not hold."""
         try:
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
-                await self._exchange.start()
-                durable.write(self._stage.folder / "deployment.json", self._stage.place.encode())
-                await self._gateways.start(session)
+                await self.exchange.start()
+                durable.write(self.stage.folder / "deployment.json", self.stage.place.encode())
+                await self.gateways.start(session)
                 await self._past()
                 before = await self._ask()
                 await self._each_no(before)
@@ -88,52 +66,50 @@ class Case:
         finally:
             with deaf():
                 try:
-                    await self._gateways.stop()
+                    await self.gateways.stop()
                 finally:
-                    await self._exchange.stop()
+                    await self.exchange.stop()
 
     # What was before
 
     async def _past(self) -> None:
-        self._say(
-            "Gateways of Albania, Italy, the Netherlands, Montenegro and Kazakhstan; five past notices of Albania"
-        )
-        await asyncio.gather(*(self._of(state).subscribe("*.seizures") for state in SUBSCRIBERS))
-        await asyncio.gather(*(self._of(state).subscribed(1) for state in SUBSCRIBERS))
+        self.say("Gateways: Albania, Italy, the Netherlands, Montenegro, Kazakhstan; five past notices of Albania")
+        await asyncio.gather(*(self.of(state).subscribe("*.seizures") for state in SUBSCRIBERS))
+        await asyncio.gather(*(self.of(state).subscribed(1) for state in SUBSCRIBERS))
 
         async def seen() -> bool:
-            found = await self._candidates(_seizure("AL-0"), states=False)
+            found = await self.candidates(_seizure("AL-0"), states=False)
             return {state_of(one) for one in found} == set(SUBSCRIBERS)
 
-        await _until(seen, "Albania's gateway sees the subscriptions")
-        await self._post("first", _seizure("AL-1"))
-        await self._post("persons", _seizure("AL-2", persons=True))
-        await self._post("safeguards", _seizure("AL-3", persons=True, conditions=[_SAFEGUARDS]))
+        await until(seen, "Albania's gateway sees the subscriptions")
+        await self.post("first", _seizure("AL-1"))
+        await self.post("persons", _seizure("AL-2", persons=True))
+        await self.post("safeguards", _seizure("AL-3", persons=True, conditions=[_SAFEGUARDS]))
         for state in ("it", "nl", "me"):
-            await self._arrived(state, "first", "persons", "safeguards")
-        await self._arrived("kz", "first")
+            await self.arrived(state, "first", "persons", "safeguards")
+        await self.arrived("kz", "first")
         for name, states in (("first", SUBSCRIBERS), ("safeguards", ("it", "nl", "me"))):
-            await self._acknowledged(name, states)
-        await self._gateways.stop(AT_NIGHT)
-        await self._post("waiting", _seizure("AL-4", persons=True))
-        await self._post("last", _seizure("AL-5"))
+            await self.acknowledged(name, states)
+        await self.gateways.stop(AT_NIGHT)
+        await self.post("waiting", _seizure("AL-4", persons=True))
+        await self.post("last", _seizure("AL-5"))
 
     # The question
 
     async def _ask(self) -> Candidates:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step(
             "Albania asks who may receive its request for a controlled delivery",
             "Heroin from Durrës by Bari, Tarvisio, Villach and Munich to Rotterdam: through Italy, Austria and Germany to the "
             "Netherlands. The driver is named. Albania's gateway decides, contents included; nothing is sent.",
         )
         sheet.call(_PREVIEW)
-        found = await self._candidates(case_cast.request(), states=True)
+        found = await self.candidates(case_cast.request(), states=True)
         sheet.table(ANSWERS, answers(found))
         sheet.table(OWED, owed(found), apart=False)
         permitted = {state_of(one) for one in found if one["permitted"]}
         sheet.claim(
-            f"{len(found)} States answered, each with its article", len(found) == len(self._stage.cast.states) - 1
+            f"{len(found)} States answered, each with its article", len(found) == len(self.stage.cast.states) - 1
         )
         sheet.claim(
             "The States on the way may receive it, but for the Netherlands",
@@ -144,15 +120,13 @@ class Case:
         return found
 
     async def _each_no(self, found: Candidates) -> None:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step("What makes each no a yes: every way is taken, and asked again")
         made: dict[str, list[str]] = {}
         asked = 0
         for one in found:
             for way in verdicts.objects_each(one["changes"]):
-                again = await self._candidates(
-                    _changed(case_cast.request(), way), states=False, to=[one["participant"]]
-                )
+                again = await self.candidates(_changed(case_cast.request(), way), states=False, to=[one["participant"]])
                 said = verdicts.in_a_phrase((str(each["way"]), str(each["value"])) for each in way)
                 if all(item["permitted"] for item in again if item["participant"] == one["participant"]):
                     made.setdefault(said, []).append(state_of(one).upper())
@@ -165,13 +139,13 @@ class Case:
         )
 
     async def _broker(self, found: Candidates) -> None:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step(
             "The broker is asked too: it sees the label only, and says so",
             "Topic and label travel, signed by the focal point's request key; the request itself stays at the desk.",
         )
-        durable.write(self._stage.folder / "albania.json", json.dumps(case_cast.request()).encode())
-        told = await self._valise("law", "resolve", "albania.json", "--folder", f"gateway-{ALBANIA}", *self._secret)
+        durable.write(self.stage.folder / "albania.json", json.dumps(case_cast.request()).encode())
+        told = await self.valise("law", "resolve", "albania.json", "--folder", f"gateway-{ALBANIA}", *self.secret)
         received = [one for one in told["answers"] if one["action"] == "receive"]
         sheet.table(UNSEEN, unseen(received), apart=False)
         by_label = {state_of(one): one["verdict"]["permitted"] for one in received}
@@ -187,7 +161,7 @@ class Case:
         )
 
     async def _send(self) -> None:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step(
             "The request is sent, with seizure at the destination, to the States on the way",
             "Each is sealed for its recipient; the broker reads nothing of it. The gateways of Austria and Germany are not "
@@ -196,16 +170,16 @@ class Case:
         wanted = case_cast.request()
         wanted["notice"]["terms"]["final_interception"] = True
         wanted["to"] = [f"{state}/{FOCAL_POINT}" for state in ON_THE_WAY]
-        status = await self._post("request", wanted)
+        status = await self.post("request", wanted)
         sheet.claim("Published, with a receipt of the log", status["receipt"])
-        await self._arrived("it", "request")
-        await self._arrived("nl", "request")
+        await self.arrived("it", "request")
+        await self.arrived("nl", "request")
         sheet.claim("Italy and the Netherlands have opened it", True)
 
     # The change
 
     async def _simulate(self) -> dict[str, Any]:
-        sheet, folder = self._sheet, self._stage.folder
+        sheet, folder = self.sheet, self.stage.folder
         sheet.step(
             "Albania's legal officer drafts a change of law, and simulates it",
             "Data on persons is to go outside the European Union, no longer only outside the Council of Europe, on a named "
@@ -216,11 +190,11 @@ class Case:
         for sign, text in _difference(before, after):
             sheet.line(sign, text)
         place = ("--deployment", "deployment.json")
-        service = self._gateways.services[ALBANIA]
-        told = await self._valise(
-            *("law", "simulate", "draft.toml", *place, "--log", "--folder", "auditor", *self._secret),
+        service = self.gateways.services[ALBANIA]
+        told = await self.valise(
+            *("law", "simulate", "draft.toml", *place, "--log", "--folder", "auditor", *self.secret),
             *("--gateway", service.address),
-            *("--token-file", self._gateways.token_file(f"{ALBANIA}/{FOCAL_POINT}").name),
+            *("--token-file", self.gateways.token_file(f"{ALBANIA}/{FOCAL_POINT}").name),
             *("--out", "simulation.json", "--html", "simulation.html", "--enter"),
         )
         listed = told["withheld"]["listed"]
@@ -243,7 +217,7 @@ class Case:
         sheet.claim(
             "What Montenegro has not fetched would be withheld, and nothing else",
             [(one["notice_id"], one["concerns"]) for one in listed]
-            == [(self._notices["waiting"], [f"me/{FOCAL_POINT}"])],
+            == [(self.notices["waiting"], [f"me/{FOCAL_POINT}"])],
         )
         sheet.claim("Kazakhstan would have received more", {one["state"] for one in told["gains"]} == {"kz"})
         text = (folder / "draft.toml").read_text(encoding="utf-8")
@@ -251,24 +225,24 @@ class Case:
         return told
 
     async def _sign_and_upload(self) -> int:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step(
             "Two keys sign it: the legal officer's, then the focal point's",
             "This is a demonstration: both keys lie in its own folder, under one passphrase. In earnest each is held by one "
             "person, in a file or on a card of their own, and no machine has both.",
         )
         place = ("--deployment", "deployment.json")
-        await self._sign(OFFICER, "law", "sign", "draft.toml", *place, "--out", "al-law.update.json")
-        code, why = await self._refused("law", "upload", "al-law.update.json", *place)
+        await self.sign(OFFICER, "law", "sign", "draft.toml", *place, "--out", "al-law.update.json")
+        code, why = await self.refused("law", "upload", "al-law.update.json", *place)
         sheet.claim(f"With one signature it is refused: {why}", code != 0)
-        await self._sign(FOCAL_POINT, "law", "sign", "al-law.update.json", *place)
-        return await self._upload()
+        await self.sign(FOCAL_POINT, "law", "sign", "al-law.update.json", *place)
+        return await self.upload()
 
     async def _again(self, before: Candidates, version: int) -> None:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step("In force: who may receive the request as drafted now", "Those whose answer has changed:")
         sheet.call(_PREVIEW)
-        now = await self._in_force(version)
+        now = await self.in_force(version)
         rows = moved(before, now)
         sheet.table(MOVED, together(rows))
         changed = set(rows)
@@ -276,31 +250,32 @@ class Case:
             "Montenegro, Serbia and the United Kingdom may no longer receive it as it stands",
             {"ME", "RS", "GB"} <= changed,
         )
+        ways = [one["way"] for item in now if state_of(item) == "kz" for way in item["changes"] for one in way]
         sheet.claim(
             "Kazakhstan needs no undertaking any more; nobody else's answer has changed",
-            changed == {"ME", "RS", "GB", "KZ"},
+            changed == {"ME", "RS", "GB", "KZ"} and "undertaking" not in ways,
         )
 
     async def _withheld(self, session: aiohttp.ClientSession, told: Mapping[str, Any]) -> None:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step(
             "What is no longer lawful is withheld",
             "Montenegro's gateway comes back. Two notices of Albania were published while it was away, both lawful then; one "
             "of them names persons.",
         )
-        await self._gateways.start(session, ["me"])
-        await self._arrived("me", "last")
-        held = await self._held("me")
+        await self.gateways.start(session, ["me"])
+        await self.arrived("me", "last")
+        held = await self.held("me")
         sheet.table(("Held by the broker", "Why"), [_held_row(one) for one in held])
-        sheet.claim("The one without persons has arrived", await self._has("me", "last"))
-        sheet.claim("The other has not", not await self._has("me", "waiting"))
-        listed = {one["notice_id"] for one in told["withheld"]["listed"]}
+        sheet.claim("The one without persons has arrived", await self.has("me", "last"))
+        sheet.claim("The other has not", not await self.has("me", "waiting"))
+        said = {(one["notice_id"], one["condition"]["id"]) for one in told["withheld"]["listed"]}
         sheet.claim(
-            "The broker holds what the simulation said, by the article it named",
-            {one.notice_id for one in held} == listed,
+            "The broker holds what the simulation said, by the condition that it named",
+            {(one.notice_id, one.condition) for one in held} == said,
         )
         wanted = _seizure("AL-6", persons=True, conditions=[_SAFEGUARDS], to=[f"kz/{FOCAL_POINT}"])
-        status = await self._post("new", wanted)
+        status = await self.post("new", wanted)
         got = {one["participant"] for one in status["recipients"]}
         sheet.claim(
             "What only the new law permits is published: to Kazakhstan, which is switched off",
@@ -308,120 +283,27 @@ class Case:
         )
 
     async def _back(self, session: aiohttp.ClientSession) -> None:
-        sheet = self._sheet
+        sheet = self.sheet
         sheet.step(
             "The old text is signed again, as a new version: what was held is offered again",
             "And what was lawful in between only, and was not fetched, is withheld.",
         )
         place = ("--deployment", "deployment.json")
-        await self._sign(OFFICER, "law", "restore", ALBANIA, *place, "--out", "al-law.update.json")
-        await self._sign(FOCAL_POINT, "law", "sign", "al-law.update.json", *place)
-        await self._upload()
-        await self._arrived("me", "waiting")
-        sheet.claim("Montenegro's gateway has received what was held, without asking", await self._has("me", "waiting"))
-        sheet.claim("Nothing is held from Montenegro any more", not await self._held("me"))
-        await self._gateways.start(session, ["kz"])
-        await self._arrived("kz", "last")
-        held = await self._held("kz")
+        await self.sign(OFFICER, "law", "restore", ALBANIA, *place, "--out", "al-law.update.json")
+        await self.sign(FOCAL_POINT, "law", "sign", "al-law.update.json", *place)
+        await self.upload()
+        await self.arrived("me", "waiting")
+        sheet.claim("Montenegro's gateway has received what was held, without asking", await self.has("me", "waiting"))
+        sheet.claim("Nothing is held from Montenegro any more", not await self.held("me"))
+        await self.gateways.start(session, ["kz"])
+        await self.arrived("kz", "last")
+        held = await self.held("kz")
         sheet.table(("Held by the broker", "Why"), [_held_row(one) for one in held])
-        sheet.claim("Kazakhstan's gateway comes back and has what names nobody", await self._has("kz", "last"))
+        sheet.claim("Kazakhstan's gateway comes back and has what names nobody", await self.has("kz", "last"))
         sheet.claim(
             "What the new law permitted, and the old one does not, is withheld from it",
-            {one.notice_id for one in held} == {self._notices["new"]} and not await self._has("kz", "new"),
+            {one.notice_id for one in held} == {self.notices["new"]} and not await self.has("kz", "new"),
         )
-
-    # Hands
-
-    def _of(self, state: str) -> Agency:
-        return self._gateways.agencies[f"{state}/{FOCAL_POINT}"]
-
-    async def _candidates(self, request: Mapping[str, Any], *, states: bool, to: Sequence[str] = ()) -> Candidates:
-        path = "/v1/notices/preview" + ("?states=true" if states else "")
-        found = await self._of(ALBANIA).call("POST", path, json={**request, **({"to": list(to)} if to else {})})
-        return list(found["candidates"])
-
-    async def _post(self, name: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        status = await self._of(ALBANIA).send(request)
-        if status["status"] != "published":
-            raise DemoError(f"A notice was not published: {status['status']}.", hint=f"See {self._stage.logs}.")
-        self._notices[name] = status["notice_id"]
-        return status
-
-    async def _has(self, state: str, name: str) -> bool:
-        items, _ = await self._of(state).inbox()
-        return any(one["id"] == self._notices[name] and one["status"] == "opened" for one in items)
-
-    async def _arrived(self, state: str, *names: str) -> None:
-        for name in names:
-
-            async def has(name: str = name) -> bool:
-                return await self._has(state, name)
-
-            await _until(has, f"the gateway of {state} receives a notice")
-        await self._of(state).acknowledge([self._notices[name] for name in names])
-
-    async def _acknowledged(self, name: str, states: Sequence[str]) -> None:
-        async def has() -> bool:
-            status = await self._of(ALBANIA).call("GET", f"/v1/notices/{self._notices[name]}")
-            done = {state_of(one) for one in status["recipients"] if one["acknowledged_at"] is not None}
-            return done >= set(states)
-
-        await _until(has, "Albania's gateway has the acknowledgements")
-
-    async def _held(self, state: str) -> tuple[Held, ...]:
-        custody = FileCustody(Folder(self._stage.gateway(state)).keys, self._stage.passphrase)
-        own = identity.load(custody, ParticipantId(f"{state}/{FOCAL_POINT}"))
-        async with BrokerClient(self._exchange.address) as broker:
-            return await broker.held(own.signer(self._stage.origin, lambda: time.time_ns() // 1_000_000))
-
-    async def _in_force(self, version: int) -> Candidates:
-        found: dict[str, Any] = {}
-
-        async def there() -> bool:
-            found.update(
-                await self._of(ALBANIA).call("POST", "/v1/notices/preview?states=true", json=case_cast.request())
-            )
-            return bool(found["directory"] >= version)
-
-        await _until(there, "Albania's gateway sees the law")
-        return list(found["candidates"])
-
-    async def _upload(self) -> int:
-        done = await self._valise("law", "upload", "al-law.update.json", "--deployment", "deployment.json")
-        self._sheet.claim(f"In force from ledger index {done['index']}, directory version {done['directory']}", True)
-        return int(done["directory"])
-
-    async def _sign(self, who: str, *words: str) -> None:
-        keys = self._stage.law_keys(ALBANIA, who).name
-        await self._valise(*words, "--keys", keys, "--key", LAW_KEY, *self._secret)
-
-    @property
-    def _secret(self) -> tuple[str, str]:
-        return ("--passphrase-file", self._stage.passphrase_file.name)
-
-    async def _valise(self, *words: str) -> dict[str, Any]:
-        """Show a command, run it in the demonstration's folder, and return the object that it prints."""
-        self._sheet.command(*words)
-        output = await command([*words, "--json"], log=self._log, folder=self._stage.folder)
-        return dict(json.loads(output))
-
-    async def _refused(self, *words: str) -> tuple[int, str]:
-        self._sheet.command(*words)
-        code, _ = await run([*words, "--json"], log=self._log, folder=self._stage.folder)
-        said = self._log.read_text(encoding="utf-8").splitlines()[-1:]
-        return code, str(json.loads(said[0])["detail"]) if code and said else ""
-
-    @property
-    def _log(self) -> Path:
-        return self._stage.logs / "law.log"
-
-
-async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not await condition():
-        if time.monotonic() > until:
-            raise DemoError(f"It did not happen within {PATIENCE_SECONDS} s that {what}.")
-        await asyncio.sleep(0.1)
 
 
 def _seizure(

@@ -84,9 +84,7 @@ def _folder(state: Path | None) -> Path:
 def _tell(folder: Path, *, kept: bool) -> None:
     """Tell Albania's case, from the ceremony to the law that is changed back."""
     where, begun = terminal(), time.monotonic()
-    where.say(
-        "A demonstration: its keys count nowhere else; its laws are illustrations, and no statement of any law.\n"
-    )
+    where.say("A demonstration: its keys count nowhere else; its laws are illustrations; none states the law.\n")
     sheet = Sheet(quiet=where.as_json)
     with ended_by_signals():
         told = Case(new_stage(folder, case_cast.cast()), sheet, where.step)
