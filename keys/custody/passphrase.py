@@ -1,6 +1,7 @@
 """From a passphrase to a key (Argon2id, RFC 9106), and where a passphrase comes from. It never comes from argv."""
 
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ MEMORY_KIB: Final = 64 << 10
 PASSES: Final = 3
 LANES: Final = 4
 """RFC 9106 section 4, the second recommended option: 64 MiB, 3 passes, 4 lanes."""
+
+_ONE_BY_ONE: Final = threading.Lock()
+"""OpenSSL's threads for the lanes are shared: two derivations at once can wait for each other for ever."""
 
 _SALT: Final = 16
 _MOST_KIB: Final = 4 << 20
@@ -44,7 +48,8 @@ class Stretching:
         if not passphrase:
             raise CustodyError("The passphrase is empty.")
         kdf = Argon2id(salt=self.salt, length=32, iterations=self.passes, lanes=self.lanes, memory_cost=self.memory_kib)
-        return kdf.derive(passphrase)
+        with _ONE_BY_ONE:
+            return kdf.derive(passphrase)
 
     def to_json(self) -> dict[str, Json]:
         """Return the parameters with their members in order."""

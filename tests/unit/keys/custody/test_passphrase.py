@@ -1,5 +1,7 @@
 """Where a passphrase comes from: one source, one line break less, never nothing."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from keys.custody.errors import CustodyError
@@ -50,3 +52,11 @@ def test_salt_and_passphrase_make_the_key():
     assert len(one.key(b"a")) == 32
     assert len({one.key(b"a"), one.key(b"b"), other.key(b"a")}) == 3
     assert Stretching.from_json(one.to_json(), "") == one
+
+
+def test_several_threads_at_once_come_to_an_end():
+    # Each has more lanes than OpenSSL has threads for all of them together.
+    with ThreadPoolExecutor(4) as threads:
+        salts = [Stretching.fresh(memory_kib=8 << 10, passes=2) for _ in range(16)]
+        keys = list(threads.map(lambda one: one.key(b"a passphrase"), salts, timeout=60))
+    assert len(set(keys)) == len(salts)
