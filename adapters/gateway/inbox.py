@@ -180,7 +180,7 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
         return
     if statement.act in _ANSWERING or (statement.act == "issue" and _states_answer(statement.label)):
         duties.answered_for(tx, participant, statement.sender, statement.ref, statement.notice_id, at=item.received_at)
-    if statement.act in ("issue", "correct") and item.facts is not None and item.facts.oral is False:
+    if statement.act in ("issue", "correct") and _is_written_request(item.facts):
         # A request in writing, from whoever made the oral one: anything else that it says confirms nothing.
         found = _find(tx, participant, statement.ref)
         if found is not None and found[1] == statement.sender:
@@ -188,6 +188,10 @@ def _owe(tx: Transaction, participant: ParticipantId, item: Arrival) -> None:
     if statement.act in ("permit", "refuse") and item.notice is not None:
         word = _Word(statement.act, statement.sender, statement.ref, statement.notice_id, item.received_at)
         _permission(tx, participant, word, item.notice)
+
+
+def _is_written_request(facts: Content | None) -> bool:
+    return facts is not None and facts.kind == "controlled-delivery" and facts.oral is False
 
 
 _ANSWERING: Final = ("permit", "refuse", "consent")

@@ -17,6 +17,7 @@ from schemas.delivery import Delivery
 from schemas.encoding import b64decode
 from schemas.envelope import Envelope
 from schemas.errors import Error
+from schemas.rules.compile import Rules, compile_rules
 
 HERE = Path(__file__).resolve().parent
 
@@ -25,6 +26,9 @@ def load(path: Path) -> dict[str, Any]:
     """Read a JSON file."""
     value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return value
+
+
+NETWORK = HERE.parents[1] / "deploy" / "packs" / "network" / "network.json"
 
 
 @cache

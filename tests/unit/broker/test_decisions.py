@@ -60,7 +60,7 @@ def test_a_remembered_decision_is_what_a_fresh_one_would_be(blank, seed, room):
             for who in chance.sample(sorted(parties), min(3, len(parties))):
                 verdict = decide(Facts("receive", *shared, parties[who], *times), rules, evaluator=EVALUATOR)
                 assert about.recipient(who) == verdict.first_denial()
-                assert about.told(who) == verdict
+                assert about.told(who).verdict == verdict
     finally:
         decisions.REMEMBERED = held
 
