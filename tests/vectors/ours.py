@@ -63,6 +63,12 @@ def directory() -> Directory:
     )
 
 
+@cache
+def no_laws() -> Rules:
+    """Return the network's rules without any State's law: whom they permit is not asked here."""
+    return compile_rules(version=1, boundary=None, network=NETWORK.read_bytes(), laws={})
+
+
 def ours_envelope(data: bytes, vector: dict[str, Any]) -> None:
     """Check an envelope as the broker does, but for the ledger and the rules; raise `Error`."""
     envelope = Envelope.parse(data)
@@ -71,7 +77,7 @@ def ours_envelope(data: bytes, vector: dict[str, Any]) -> None:
     moment = Moment(vector["moment"]["index"], vector["moment"]["received_at"])
     verified = verify_envelope(envelope, directory(), moment=moment, revoked=vector["revoked"])
     check_clock(verified.statement, moment.received_at // 1000)
-    trust = Trust(directory(), None, None, vector["revoked"])  # type: ignore[arg-type]
+    trust = Trust(directory(), no_laws(), None, vector["revoked"])
     recipients_of(verified, trust, moment)
 
 
