@@ -25,8 +25,9 @@ demo-kafka: setup
 # Unit tests run with sockets cut off; the others talk to the loopback interface only. A whole run covers every branch of what
 # everybody has to trust (pyproject.toml says what that is), or fails; with ARGS it is a run of a part, and nothing is measured.
 test: setup
-	@mkdir -p build
+	@mkdir -p build && rm -f build/passed
 	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	@touch build/passed
 	$(if $(ARGS),,@$(BIN)/python -m tests.covered)
 
 # The same by the tests alone in which it is measured (tests/conftest.py).
