@@ -104,6 +104,7 @@ def _compose_shared(
     view = View(folder / VIEW, public.origin, waits=False)  # it can be made anew from the mirror
     opened.callback(view.close)
     view.catch_up(ledger, _progress())
+    ledger.filled()
     demand_signed(ledger, view, ledger, public.log.keys)
     checkpoints: CheckpointSource = TakenCheckpoints(ledger, public.log.keys)
     if settings.kafka.signer:

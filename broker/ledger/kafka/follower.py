@@ -561,6 +561,11 @@ class Follower:
             ends = await self._consumers[_ASKING].end_offsets([TopicPartition(topic, 0) for topic in topics])
         return {part.topic: end for part, end in ends.items()}
 
+    @property
+    def progress(self) -> int:
+        """Return a number that grows with whatever is read."""
+        return self._mirror.next(LEDGER) + sum(self._at.values())
+
     async def refresh(self) -> None:
         """Return once all is in the mirror that the topics had when this was called; raise `LedgerUnavailableError`."""
         ends = await self._reached((LEDGER, OBJECTS, CHECKPOINTS))

@@ -31,7 +31,7 @@ from schemas.errors import Error
 from schemas.ids import Kid, Origin
 from schemas.record import Record
 
-VERSION: Final = 2
+VERSION: Final = 3
 APPLICATION_ID: Final = 0x56414C4D  # "VALM"
 
 _SCHEMA: Final = (
@@ -131,7 +131,8 @@ class _MirrorReads(Reads):
 class Mirror(_MirrorReads):
     """The file, open for reading and writing under `lock`; other threads have a `reader` each.
 
-    `lock` is notified whenever something was written. `new` says that the file was made just now.
+    `lock` is notified whenever something was written. `new` says that the file was made anew, and that nobody has been told
+    of all of it since (`filled`).
     """
 
     def __init__(self, path: Path, origin: Origin) -> None:
@@ -141,21 +142,23 @@ class Mirror(_MirrorReads):
         self.lock: Final = threading.Condition()
         self._carrying: Carrying | None = None
         try:
-            self.new = not _serves(path, origin)
-            if self.new:
+            made = not _serves(path, origin)
+            if made:
                 for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
                     path.with_name(name).unlink(missing_ok=True)
             super().__init__(connect(path), origin)
             with explained():
                 for pragma in _PRAGMAS:
                     self._db.execute(f"PRAGMA {pragma}")
-            if self.new:
+            if made:
                 self._make()
             with explained():
-                self._unsynced = self.new or written_in(self._db) is not None
+                self._unsynced = made or written_in(self._db) is not None
             if self._unsynced:
                 begin_unsynced(self._db)
             with explained():
+                query = "SELECT 1 FROM meta WHERE name = 'filling'"
+                self.new = self._db.execute(query).fetchone() is not None
                 self._next: dict[str, int] = dict(self._db.execute("SELECT topic, next FROM progress"))
             self._length = super().length()
         except BaseException:
@@ -167,6 +170,14 @@ class Mirror(_MirrorReads):
             for statement in _SCHEMA:
                 self._db.execute(statement)
             self._db.execute("INSERT INTO meta VALUES ('origin', ?)", (self.origin,))
+            self._db.execute("INSERT INTO meta VALUES ('filling', '')")
+
+    def filled(self) -> None:
+        """Take note that a view has been told of all that the new file was filled with; call it under `lock`."""
+        if self.new:
+            with transaction(self._db):
+                self._db.execute("DELETE FROM meta WHERE name = 'filling'")
+            self.new = False
 
     def built(self) -> None:
         """Note that all is there that was when the file was opened; from here on writers do not wait for the disk."""

@@ -46,6 +46,9 @@ SKEW_MS: Final = 30_000
 STALE_ANSWER_S: Final = 1.0
 """Seconds that a store which has been silent is given to answer again: whoever asks then must not wait long."""
 START_S: Final = 60.0
+"""Seconds in which the cluster must be reached at the start."""
+PROGRESS_S: Final = 60.0
+"""Seconds in which something more must have been read at the start; all of it may take long."""
 STOP_S: Final = 10.0
 
 log = structlog.get_logger("broker")
@@ -87,7 +90,6 @@ class KafkaLedger:
         self.origin: Final = origin
         self._place = place
         self._mirror = Mirror(folder / "mirror.sqlite", origin)
-        self.new = self._mirror.new
         self._reads: MirrorReader | None = None
         self._wake: Callable[[], None] = lambda: None
         self.confirmed = 0.0
@@ -104,6 +106,8 @@ class KafkaLedger:
         self._care: Care | None = None
         try:
             self._loop.do(self._start(), START_S)
+            self._catch_up()
+            self._mirror.built()
             self._reads = self._mirror.reader()
             follower, producer = self._parts()
             self._appender = Appender(
@@ -140,14 +144,21 @@ class KafkaLedger:
         ]
         for task in self._tasks:
             task.add_done_callback(self._ended)
-        try:
-            await self._follower.refresh()
-        except LedgerUnavailableError:
-            if self._follower.newer is not None:
-                raise StoreVersionError("A newer version of this software has written to the ledger.") from None
-            if not self._follower.short:  # then what is here is served, and `troubles` says so
-                raise
-        self._mirror.built()
+
+    def _catch_up(self) -> None:
+        """Return once all is here that was in the topics; raise `LedgerUnavailableError` where nothing more comes."""
+        follower, _ = self._parts()
+        while True:
+            before = follower.progress
+            try:
+                return self._loop.do(follower.refresh(), PROGRESS_S)
+            except LedgerUnavailableError:
+                if follower.newer is not None:
+                    raise StoreVersionError("A newer version of this software has written to the ledger.") from None
+                if follower.short:
+                    return None  # then what is here is served, and `troubles` says so
+                if follower.progress == before:
+                    raise
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """Note that a task ended by an error that nobody foresaw: the instance must not look as if it read on."""
@@ -166,6 +177,16 @@ class KafkaLedger:
         return self._follower, self._producer
 
     # Reading
+
+    @property
+    def new(self) -> bool:
+        """Say whether the mirror was made anew, and nobody has been told of all of it since."""
+        return self._mirror.new
+
+    def filled(self) -> None:
+        """Take note that a view has been told of all that there was."""
+        with self._mirror.lock:
+            self._mirror.filled()
 
     @property
     def _reading(self) -> MirrorReader:

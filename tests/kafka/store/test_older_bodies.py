@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import time
 
 import pytest
 
-from broker.ledger.kafka import backlog, follower, topics
+from broker.ledger.kafka import backlog, follower, store, topics
 from broker.ledger.kafka.mirror import Mirror
 from broker.ledger.kafka.store import KafkaLedger
 from broker.ledger.port import Append
@@ -88,6 +89,30 @@ def test_bodies_of_before_come_the_newest_first_and_once(open_ledger, taken):
         assert set(taken) <= {more.record.body_digest}
     finally:
         again.close()
+
+
+def test_a_start_takes_as_long_as_there_is_more_to_read(open_ledger, monkeypatch):
+    maker = Maker()
+    writer = open_ledger("writer")
+    writer.append(Append(tuple(maker.notice() for _ in range(COUNT))))
+    take = Mirror.take
+
+    def slowly(mirror, batch):
+        if batch.records:
+            time.sleep(0.1)
+        take(mirror, batch)
+
+    monkeypatch.setattr(Mirror, "take", slowly)
+    monkeypatch.setattr(follower, "PAGE", 10)
+    monkeypatch.setattr(store, "PROGRESS_S", 0.4)
+    began = time.monotonic()
+    fresh = open_ledger("fresh")
+    try:
+        assert time.monotonic() - began > COUNT / 10 * 0.1 > 3 * store.PROGRESS_S
+        assert fresh.length() == writer.length()
+    finally:
+        fresh.close()
+        writer.close()
 
 
 def test_windows_go_from_the_end_to_the_beginning():

@@ -156,7 +156,14 @@ def test_another_file_is_made_anew(tmp_path, maker, how):
         assert mirror.new
         take(mirror, records=[read(0, maker.notice())])
     with closing(Mirror(path, ORIGIN)) as mirror:
+        assert (mirror.new, mirror.length()) == (True, 1)  # nobody was told of it: an instance that failed to start
+        with mirror.lock:
+            mirror.filled()
+        assert not mirror.new
+    with closing(Mirror(path, ORIGIN)) as mirror:
         assert (mirror.new, mirror.length()) == (False, 1)
+        with mirror.lock:
+            mirror.filled()
     if how == "damage":
         path.write_bytes(b"not a database at all" * 1000)
     elif how != "origin":
