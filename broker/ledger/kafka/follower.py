@@ -70,7 +70,7 @@ log = structlog.get_logger("broker")
 class Follower:
     """Reads all topics into the mirror; lives on the store's event loop.
 
-    `skipped` counts foreign records by reason, `absent` bodies that never came. `told`, `instances` are the newest
+    `skipped` counts foreign records by reason. `told`, `instances` are the newest
     checkpoint and the instances that were alive, with the cluster's time. `cut` is a topic that ends before what was read
     of it already, or the ledger where it begins later than it did, or has another last record: it was restored from a
     backup, was cut, or made anew. `newer` is the offset of a ledger record that a newer version wrote: reading ends there.
@@ -115,7 +115,6 @@ class Follower:
         self._asked = 0  # how many wait for a refresh
         self._paged = -GIVE_WAY_S  # when a whole page of records was last read here
         self.skipped: Counter[str] = Counter()
-        self.absent = 0
         self.behind = True
         self.cut: str | None = None
         self.newer: int | None = None
@@ -533,7 +532,6 @@ class Follower:
         if record.body_digest is None or item.offset < self._free or self._mirror.has(record.body_digest):
             return True
         if passed:
-            self.absent += 1
             log.error("body.absent", offset=item.offset)
             return True
         return False

@@ -45,6 +45,7 @@ _SCHEMA: Final = (
         topic TEXT, key BLOB, body BLOB)""",
     "CREATE INDEX bodies_alone ON bodies (since) WHERE NOT recorded",
     "CREATE INDEX bodies_unburied ON bodies (digest) WHERE gone AND NOT buried AND topic NOTNULL",
+    "CREATE INDEX bodies_missing ON bodies (since) WHERE recorded AND NOT gone AND body IS NULL",
     "CREATE TABLE tombstones (key BLOB PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE objects (name TEXT PRIMARY KEY, mark INTEGER NOT NULL, data BLOB NOT NULL)",
     "CREATE TABLE decisions (seq INTEGER PRIMARY KEY, day TEXT NOT NULL, data BLOB NOT NULL)",
@@ -261,6 +262,12 @@ class Mirror(_MirrorReads):
         with explained():
             query = "SELECT 1 FROM bodies WHERE digest = ? AND (gone OR body IS NOT NULL)"
             return self._db.execute(query, (digest,)).fetchone() is not None
+
+    def missing(self) -> int:
+        """Return how many bodies that records name are not here, and were not erased."""
+        query = "SELECT COUNT(*) FROM bodies WHERE recorded AND NOT gone AND body IS NULL"
+        with explained():
+            return int(self._db.execute(query).fetchone()[0])
 
     def places(self, digests: Iterable[bytes]) -> list[tuple[str, bytes]]:
         """Return topic and key of those of some bodies that their topics have brought."""

@@ -183,6 +183,11 @@ class KafkaLedger:
         """Say whether the mirror was made anew, and nobody has been told of all of it since."""
         return self._mirror.new
 
+    def _missing(self) -> int:
+        """Return how many bodies never came, or were lost before this instance could read them."""
+        with self._mirror.lock:
+            return self._mirror.missing()
+
     def filled(self) -> None:
         """Take note that a view has been told of all that there was."""
         with self._mirror.lock:
@@ -441,7 +446,7 @@ class KafkaLedger:
             signer=self._place.signer,
             replacements=producer.replacements,
             skipped=dict(follower.skipped),
-            absent=follower.absent,
+            absent=0 if follower.behind else self._missing(),
             unsafe=len(self.findings),
             short=follower.short,
         )

@@ -18,7 +18,7 @@ from tests.kafka.writing import read, write
 
 pytestmark = pytest.mark.timeout(60)
 SHORT = "the ledger's topic is shorter than what was read of it, or another one"
-UNCLEAR = "where the ledger's topic ends is not clear"
+UNCLEAR = "where a topic ends is not clear"
 
 
 @pytest.fixture(autouse=True)
@@ -95,9 +95,7 @@ def test_who_waits_for_news_does_not_wait_for_a_ledger_that_was_cut(ledger, make
 
     async def ends(topics):
         found = {topic: end + 1 for topic, end in (await real(topics)).items()}
-        follower._found_short("end")
-        follower.short, later = False, asyncio.get_running_loop().call_later
-        later(0.1, follower._found_short, "end")
+        asyncio.get_running_loop().call_later(0.1, follower._found_cut, LEDGER, "end")
         return found
 
     monkeypatch.setattr(follower, "_end", ends)

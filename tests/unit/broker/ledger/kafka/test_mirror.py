@@ -140,6 +140,17 @@ def test_what_a_record_names_is_not_dropped(mirror, maker):
     assert mirror.body(alone.record.body_digest) == alone.body
 
 
+def test_a_body_is_missing_until_it_comes_or_is_erased(mirror, maker):
+    late, lost, whole = (maker.notice() for _ in range(3))
+    take(mirror, bodies=[body(whole)], records=[read(n, one) for n, one in enumerate((late, lost, whole))])
+    assert mirror.missing() == 2
+    take(mirror, bodies=[body(late)])
+    assert mirror.missing() == 1
+    with mirror.lock:
+        mirror.erase([lost.record.body_digest])
+    assert mirror.missing() == 0
+
+
 def test_a_reader_sees_what_was_written(mirror, maker):
     with closing(mirror.reader()) as reader:
         entry = maker.notice()
