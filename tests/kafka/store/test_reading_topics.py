@@ -1,5 +1,6 @@
 """What an instance makes of what its topics bring: in which order it counts, what is passed over, what is waited for."""
 
+import asyncio
 import itertools
 import os
 
@@ -32,6 +33,13 @@ def in_bodies(keys, entry):
     return DIRECT, key, keys.sign(DIRECT, key, entry.body)
 
 
+async def position(ledger):
+    """Return up to where the ledger's consumer has read its topic."""
+    consumer = ledger._follower._consumers["ledger"]
+    (part,) = consumer.assignment()
+    return await consumer.position(part)
+
+
 def records(ledger):
     return [record for _, record in ledger.read(0, 1000)]
 
@@ -58,7 +66,7 @@ def test_what_is_not_framed_here_is_passed_over_and_counted(ledger, maker, kafka
             (DECISIONS, None, b"short"),
             (CHECKPOINTS, b"checkpoint", keys.sign(CHECKPOINTS, b"checkpoint", b"\x05abc")),
         )
-        until(lambda: sum(ledger.condition().skipped.values()) == 7)
+        until(lambda: sum(ledger.condition().skipped.values()) == 7 and ledger._follower._at[DIRECT] == 4)
     assert ledger.condition().skipped == {"malformed": 5, "unreadable": 2}
     # Whoever writes many does not fill the disk with lines: one a topic.
     said = [line["topic"] for line in lines if line["event"] == "record.foreign"]
@@ -69,6 +77,33 @@ def test_what_is_not_framed_here_is_passed_over_and_counted(ledger, maker, kafka
     assert ledger.object_names() == []
 
 
+def test_an_own_body_behind_another_s_is_not_taken_twice(ledger, maker, kafka, keys):
+    follower = ledger._follower
+    until(lambda: not ledger.behind)
+    ledger._loop.call(lambda: follower._rest("bodies", 30.0))
+    other, own = maker.notice(), maker.notice()
+    write(kafka, in_bodies(keys, other))
+    ledger.append(Append((own,)))
+    until(lambda: follower._own)
+    ledger._loop.call(lambda: follower._wake("bodies"))
+    until(lambda: not follower._own)
+    assert ledger.body(own.record.body_digest) == own.body
+    until(lambda: ledger.body(other.record.body_digest) == other.body)
+
+
+def test_a_mirror_is_new_until_a_view_was_told_of_all_of_it(open_ledger, maker):
+    first = open_ledger()
+    first.append(Append((maker.notice(),)))
+    assert first.new
+    first.close()
+    again = open_ledger()
+    assert again.new
+    again.filled()
+    assert not again.new
+    again.close()
+    assert not open_ledger().new
+
+
 def test_what_a_newer_version_wrote_is_where_reading_ends(open_ledger, maker, kafka, keys):
     ledger = open_ledger()
     first, after = maker.notice(), maker.notice()
@@ -76,6 +111,9 @@ def test_what_a_newer_version_wrote_is_where_reading_ends(open_ledger, maker, ka
     write(kafka, (LEDGER, None, keys.sign(LEDGER, None, b"a record of a newer version")), in_ledger(keys, after))
     until(ledger.troubles)
     assert any("newer version" in one for one in ledger.troubles())
+    write(kafka, in_ledger(keys, after))  # nor is what comes behind it, whoever can read it
+    ledger._follower.hurry()
+    until(lambda: asyncio.run_coroutine_threadsafe(position(ledger), ledger._loop._loop).result() == 4)
     with pytest.raises(LedgerUnavailableError):
         ledger.append(Append((after,)))
     assert records(ledger) == [first.record]
