@@ -35,6 +35,7 @@ FORMS: Final = {
     "notice": _UUID7.pattern,
     "participant": _PARTICIPANT.pattern,
     "topic": _TOPIC.pattern,
+    "pattern": _PATTERN.pattern,
 }
 """Regular expressions of whole names, for whoever looks for them within a text."""
 

@@ -43,6 +43,9 @@ def send(
     ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Say who would get it and why; send nothing.")] = False,
     states: Annotated[bool, typer.Option("--states", help="With --preview: ask about all States.")] = False,
+    pattern: Annotated[
+        str | None, typer.Option(help="With --preview: ask about each topic of a pattern, such as central-asia.*.")
+    ] = None,
     gateway: GatewayUrl = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
@@ -51,7 +54,7 @@ def send(
     request = _request(file, {"topic": topic, "to": to or None, "sanitise": sanitise or None})
     client = connect(gateway, token_file, ca_file)
     if preview:
-        query = {"states": "true"} if states else None
+        query = {"states": "true" if states else None, "pattern": pattern}
         _show_preview(client.call("POST", "/v1/notices/preview", body=request, query=query))
         return
     headers = {} if key is None else {"Idempotency-Key": key}
@@ -249,9 +252,24 @@ def _show_preview(found: dict[str, Json]) -> None:
     if where.as_json:
         where.json(found)
     else:
-        publish = verdicts.told(found["publish"], found["changes"], complete=found["complete"] is True)
-        rows = [{"who": "you", "text": "", **publish}]
-        rows += [
+        columns = [Column("Who", "who", whole=True), *verdicts.COLUMNS, Column("Text", "text")]
+        if topics := verdicts.objects(found["topics"]):
+            rows = [{"topic": one["topic"], **row} for one in topics for row in _candidates(one)]
+            where.listing("topics", rows, [Column("Topic", "topic", whole=True), *columns])
+        else:
+            where.listing("candidates", _candidates(found), columns)
+        _show_sanitised(_object(found["sanitised"]))
+        where.say(f"By directory version {found['directory']}. Nothing was sent.")
+    if not found["would_send"]:
+        raise AnswerIsNoError
+
+
+def _candidates(found: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """Return the rows of a preview, of a topic or of the one that the notice is about: the sender first."""
+    publish = verdicts.told(found["publish"], found["changes"], complete=found["complete"] is True)
+    return [
+        {"who": "you", "text": "", **publish},
+        *(
             {
                 "who": item["participant"],
                 "text": item["text"],
@@ -260,13 +278,8 @@ def _show_preview(found: dict[str, Json]) -> None:
                 ),
             }
             for item in verdicts.objects(found["candidates"])
-        ]
-        columns = [Column("Who", "who", whole=True), *verdicts.COLUMNS, Column("Text", "text")]
-        where.listing("candidates", rows, columns)
-        _show_sanitised(_object(found["sanitised"]))
-        where.say(f"By directory version {found['directory']}. Nothing was sent.")
-    if not found["would_send"]:
-        raise AnswerIsNoError
+        ),
+    ]
 
 
 def _show_sanitised(copy: Mapping[str, Json]) -> None:

@@ -13,17 +13,17 @@ from adapters.gateway import duties, sanitising
 from adapters.gateway.draft import Draft
 from adapters.gateway.entries import Addressed
 from adapters.gateway.network import SENDER, Network
-from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, SanitisedPreview, Trouble, Via
+from adapters.gateway.status import Addressee, Considered, Denial, LeftOut, SanitisedPreview, TopicPreview, Trouble, Via
 from keys.directory.directory import Moment
 from keys.directory.records import SealingRecord
 from schemas.acts import ACTS
 from schemas.encoding import Time
 from schemas.errors import FormError
-from schemas.ids import ParticipantId, Role, Topic, is_state, role_of
+from schemas.ids import ParticipantId, Pattern, Role, Topic, is_state, role_of
 from schemas.label import Label
 from schemas.notice import parse_notice
 from schemas.problems import PROBLEMS
-from schemas.rules.answer import Answer, answer
+from schemas.rules.answer import MOST_DECISIONS, Answer, answer
 from schemas.rules.content import Content, content_of
 from schemas.rules.copies import copies_owed
 from schemas.rules.decide import CARRIES, decide
@@ -39,6 +39,8 @@ CLOCK: Final = "A notice with a clock goes to its State's focal point as well, w
 OFFER: Final = (
     "Ask for sanitised copies (`sanitise`): it can go out without its nominal part to those who may not have that."
 )
+BUDGET: Final = 20_000
+"""Decisions that a question about a pattern of topics may cost beyond one for each answer: half a second of one core."""
 SANITISED_ONLY: Final = "Whose notice this passes on asks that the nominal part goes to nobody else."
 
 
@@ -85,10 +87,33 @@ class Chooser:
             choice = self._choices[key] = self._choose(draft, holders, excluded)
         return choice
 
-    def explained(self, draft: Draft, choice: Choice, *, states: bool = False) -> Choice:
+    def elsewhere(self, draft: Draft, pattern: Pattern, *, states: bool = False) -> tuple[TopicPreview, ...]:
+        """Return who would get a draft under each topic of a pattern, as `explained` does; raise `FormError` for too many.
+
+        All of it together costs at most `BUDGET` decisions beyond one for each answer.
+        """
+        party, known = self.network.parties[self.sender], self.network.rules.known
+        region, _, theme = pattern.partition(".")
+        regions = sorted(known.regions) if region == "*" else [region]
+        themes = sorted(known.themes) if theme == "*" else [theme]
+        drafts = [replace(draft, topic=Topic(f"{one}.{other}")) for one in regions for other in themes]
+        choices = [(each, self.choose(each)) for each in drafts]
+        asked = len(self.network.rules.roles) if states else 0
+        most = BUDGET // sum(len(choice.considered) + asked + 1 for _, choice in choices)
+        return tuple(self._under(each, choice, party, states=states, most=max(most, 1)) for each, choice in choices)
+
+    def _under(self, draft: Draft, choice: Choice, party: Party, *, states: bool, most: int) -> TopicPreview:
+        said = self.answer(draft, party, None, most=most)
+        explained = self.explained(draft, choice, states=states, most=most)
+        assert draft.topic is not None  # it was just put there
+        return TopicPreview(
+            draft.topic, said.verdict, said.changes, said.complete, explained.considered, choice.trouble is None
+        )
+
+    def explained(self, draft: Draft, choice: Choice, *, states: bool = False, most: int = MOST_DECISIONS) -> Choice:
         """Return a choice with what would make each denial lawful; with `states`, each State's focal point is asked too.
 
-        For people who look before they send: it costs some ten decisions a denial.
+        For people who look before they send: it costs some ten decisions a denial, at most so many.
         """
         party = self.network.parties.get(self.sender)
         considered = list(choice.considered)
@@ -99,7 +124,7 @@ class Chooser:
             points = (self.network.focal_point(role) for role in sorted(self.network.rules.roles) if is_state(role))
             asked = [point for point in points if point is not None and point not in there]
             considered += self._each(draft, party, asked, Via.ASKED)
-        return replace(choice, considered=tuple(self._explain(draft, party, item) for item in considered))
+        return replace(choice, considered=tuple(self._explain(draft, party, item, most) for item in considered))
 
     def sanitised(self, draft: Draft) -> SanitisedPreview | None:
         """Return the sanitised copy that some may have, whether a draft asks for it or not; None where nobody would get it."""
@@ -122,14 +147,14 @@ class Chooser:
             left_out=sanitising.left_out(draft),
         )
 
-    def answer(self, draft: Draft, party: Party, recipient: Party | None) -> Answer:
+    def answer(self, draft: Draft, party: Party, recipient: Party | None, *, most: int = MOST_DECISIONS) -> Answer:
         """Return whether a draft may be published, or be received, and the smallest changes under which it might."""
-        return answer(self._facts(draft, party, recipient), self.network.rules, evaluator=SENDER)
+        return answer(self._facts(draft, party, recipient), self.network.rules, evaluator=SENDER, most=most)
 
-    def _explain(self, draft: Draft, party: Party, item: Considered) -> Considered:
+    def _explain(self, draft: Draft, party: Party, item: Considered, most: int) -> Considered:
         if item.verdict is None or item.verdict.permitted:
             return item
-        said = self.answer(draft, party, self.network.parties[item.participant])
+        said = self.answer(draft, party, self.network.parties[item.participant], most=most)
         return replace(item, changes=said.changes, complete=said.complete)
 
     def _choose(self, draft: Draft, holders: tuple[ParticipantId, ...], excluded: tuple[LeftOut, ...]) -> Choice:

@@ -18,7 +18,19 @@ import structlog
 from adapters.client.answers import Held
 from adapters.client.broker import BrokerClient
 from adapters.client.errors import BrokerAwayError
-from adapters.gateway import doctor, drafting, duties, enrol, imports, inbox, labels, outbox, recall, subscribing
+from adapters.gateway import (
+    doctor,
+    drafting,
+    duties,
+    enrol,
+    imports,
+    inbox,
+    labels,
+    outbox,
+    previewing,
+    recall,
+    subscribing,
+)
 from adapters.gateway.alarms import Alarms
 from adapters.gateway.arrivals import Arrivals, InboxWatch
 from adapters.gateway.dealing import Dealings
@@ -33,7 +45,6 @@ from adapters.gateway.network import Network
 from adapters.gateway.options import GatewayOptions, Stats
 from adapters.gateway.outcomes import Outcomes
 from adapters.gateway.receive import Acknowledger, Receiver
-from adapters.gateway.recipients import Choice, Chooser
 from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
 from adapters.gateway.send import Backoff, Sender
 from adapters.gateway.status import (
@@ -46,7 +57,6 @@ from adapters.gateway.status import (
     NoticeStatus,
     Preview,
     Readiness,
-    SanitisedPreview,
     State,
     Subscribed,
 )
@@ -55,10 +65,8 @@ from adapters.gateway.supervise import Loops
 from keys.custody.file import FileCustody
 from keys.directory.update import DirectoryClient
 from schemas import ids
-from schemas.encoding import from_seconds
 from schemas.errors import Error
 from schemas.ids import Code, Kid, NoticeId, ParticipantId, Pattern
-from schemas.rules.answer import Answer
 from schemas.statement import RevocationBody
 
 __all__ = ["Gateway", "GatewayOptions", "Stats", "examine"]
@@ -305,42 +313,25 @@ class Gateway:
             partial(outbox.statuses, participant=participant, after=after, limit=limit, state=state)
         )
 
-    async def preview(self, participant: ParticipantId, request: NoticeRequest, *, states: bool = False) -> Preview:
+    async def preview(
+        self,
+        participant: ParticipantId,
+        request: NoticeRequest,
+        *,
+        states: bool = False,
+        pattern: Pattern | None = None,
+    ) -> Preview:
         """Say who would get a notice now and who would not, why, and what would make it lawful; nothing is kept or sent.
 
-        With `states`, each State's focal point is asked about too.
+        With `states`, each State's focal point is asked about too; with a pattern, the same is said of each of its topics.
 
         Rests on what was known last where the broker is away. Raises `FormError`, and `Error` before enrolment.
         """
         at = self._now_ms()
         draft = drafting.issue(request, participant, self.defaults(participant), at=at)
         draft, _ = await self.store.read(partial(drafting.in_thread, participant=participant, draft=draft, at=at))
-        network = self._known()
-        chooser = Chooser(network, participant, network.moment(at), from_seconds(at // 1000))
-        choice = chooser.choose(draft)
-        if choice.publish is None or draft.label is None:
-            raise Error("The directory does not have this participant yet.", problem="enrolment")
-        party = network.parties[participant]
-
-        publish = choice.publish
-
-        def explain() -> tuple[Choice, Answer, SanitisedPreview | None]:
-            explained = chooser.explained(draft, choice, states=states)
-            return explained, chooser.answer(draft, party, None), chooser.sanitised(draft)
-
-        explained, said, sanitised = await asyncio.to_thread(explain)
-        return Preview(
-            label=draft.label,
-            publish=publish,
-            changes=said.changes,
-            complete=said.complete,
-            candidates=explained.considered,
-            would_send=choice.trouble is None,
-            problem=choice.trouble,
-            directory=network.directory.version,
-            boundary=network.rules.boundary,
-            checked_at=from_seconds(0 if network.checkpoint is None else network.checkpoint.at),
-            sanitised=sanitised,
+        return await asyncio.to_thread(
+            previewing.preview, self._known(), participant, draft, at=at, states=states, pattern=pattern
         )
 
     async def recall(

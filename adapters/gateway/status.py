@@ -360,6 +360,18 @@ class SanitisedPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicPreview:
+    """What a preview says of one topic of a pattern, as if the notice were about that."""
+
+    topic: Topic
+    publish: Verdict
+    changes: tuple[Changes, ...]
+    complete: bool
+    candidates: tuple[Considered, ...]
+    would_send: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """What would happen to a notice that is sent now; nothing was sent.
 
@@ -380,6 +392,8 @@ class Preview:
     checked_at: Time
     sanitised: SanitisedPreview | None = None
     """The sanitised copy that some may have, whether it is asked for or not; None where there is none to be had."""
+    topics: tuple[TopicPreview, ...] = ()
+    """The same for each topic of the pattern that was asked about."""
 
 
 class InboxState(StrEnum):

@@ -293,6 +293,17 @@ class SanitisedPreviewDocument(Document):
     left_out: tuple[str, ...] = Field(description="RFC 6901 pointers into the request.")
 
 
+class TopicPreviewDocument(Document):
+    """What the preview says of one topic, as if the notice were about that."""
+
+    topic: str
+    publish: VerdictDocument
+    changes: Changes
+    complete: Complete
+    candidates: tuple[ConsideredDocument, ...]
+    would_send: bool
+
+
 class PreviewDocument(Document):
     """What would happen to a notice that is sent now. Nothing was sent."""
 
@@ -307,6 +318,7 @@ class PreviewDocument(Document):
     boundary: str | None
     checked_at: str
     sanitised: SanitisedPreviewDocument | None = Field(description="Null where a sanitised copy would help nobody.")
+    topics: tuple[TopicPreviewDocument, ...] = Field(description="The same for each topic of `pattern`; else empty.")
 
 
 class InboxItemDocument(Document):

@@ -297,6 +297,16 @@ EXAMPLES: Final[dict[str, Any]] = {
             "notice": _without("nominal", examples("seizure")),
             "left_out": ["/notice/nominal"],
         },
+        "topics": [
+            {
+                "topic": "central-asia.seizures",
+                "publish": _VERDICT,
+                "changes": [],
+                "complete": True,
+                "candidates": [],
+                "would_send": True,
+            }
+        ],
     },
     "InboxItemDocument": _ITEM,
     "InboxDocument": {"next": 17, "items": [_ITEM]},

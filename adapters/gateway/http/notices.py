@@ -27,7 +27,7 @@ from adapters.gateway.http.parameters import (
 from adapters.gateway.http.service import Service
 from adapters.gateway.request import CorrectionRequest, NoticeRequest, RecallRequest
 from adapters.gateway.status import Kept
-from schemas.ids import NoticeId, ParticipantId
+from schemas.ids import NoticeId, ParticipantId, Pattern
 
 router = APIRouter()
 
@@ -101,7 +101,9 @@ async def preview(
 ) -> Response:
     """Decide as sending would, by what the gateway knows now, also with the broker away; say what would make it lawful."""
     wanted = NoticeRequest.parse(await body.read(request))
-    return reply(PreviewDocument.model_validate(await service.preview(caller, wanted, states=query.states)))
+    pattern = None if query.pattern is None else Pattern(query.pattern)
+    found = await service.preview(caller, wanted, states=query.states, pattern=pattern)
+    return reply(PreviewDocument.model_validate(found))
 
 
 @router.get(

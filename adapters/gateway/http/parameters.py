@@ -9,6 +9,7 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from adapters.gateway.status import DutyState, State
 from schemas.errors import Error, FormError
+from schemas.ids import FORMS
 from schemas.limits import LIMITS
 
 PAGE: Final = 50
@@ -37,6 +38,7 @@ def _flag(value: object) -> object:
 Cursor = Annotated[int, BeforeValidator(_decimal), Field(ge=0, le=LIMITS.integer)]
 Limit = Annotated[int, BeforeValidator(_decimal), Field(ge=1, le=PAGE_MOST)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
+TopicPattern = Annotated[str, Field(pattern=f"^(?:{FORMS['pattern']})$", max_length=129)]
 
 
 class _Query(BaseModel):
@@ -53,9 +55,10 @@ class NoticesQuery(_Query):
 
 
 class PreviewQuery(_Query):
-    """Whether each State's focal point is asked about too, though it would not get the notice."""
+    """Whether each State's focal point is asked about too, though it would not get the notice, and under which other topics."""
 
     states: Flag = False
+    pattern: TopicPattern | None = None
 
 
 class InboxQuery(_Query):

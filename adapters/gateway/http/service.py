@@ -138,8 +138,15 @@ class Service(Protocol):
         """Return a page of statuses and the next cursor."""
         ...
 
-    async def preview(self, participant: ParticipantId, request: NoticeRequest, *, states: bool = False) -> Preview:
-        """Say what would happen, and with `states` also who else may have it."""
+    async def preview(
+        self,
+        participant: ParticipantId,
+        request: NoticeRequest,
+        *,
+        states: bool = False,
+        pattern: Pattern | None = None,
+    ) -> Preview:
+        """Say what would happen, with `states` also who else may have it, with a pattern the same for each of its topics."""
         ...
 
     async def recall(

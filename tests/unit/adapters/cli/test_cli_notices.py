@@ -93,6 +93,8 @@ def test_a_notice_goes_and_comes(by):
     preview = valise("notice", "send", "seizure.json", *TOPIC, "--preview")
     assert preview["would_send"] is True
     assert READER in [one["participant"] for one in preview["candidates"]]
+    everywhere = valise.run("notice", "send", "seizure.json", *TOPIC, "--preview", "--pattern", "central-asia.*")
+    assert f"central-asia.routes\t{READER}\tyes" in everywhere.stdout
     sent = valise("notice", "send", "seizure.json", *TOPIC, "--wait", "10", "--idempotency-key", "case-1")
     assert sent["status"] == "published"
     again = valise("notice", "send", "seizure.json", *TOPIC, "--wait", "0", "--idempotency-key", "case-1")

@@ -292,6 +292,21 @@ def test_a_choice_is_explained_with_the_smallest_changes_and_all_states_on_reque
     assert nobody.explained(draft, choice, states=True) == choice
 
 
+def test_each_topic_of_a_pattern_is_answered_as_its_own_preview_would_be(opened):
+    chooser = choosing(opened)
+    draft = request(guaranteed=False, expires_at="2026-03-12T00:00:00Z")
+    found = chooser.elsewhere(draft, "*.controlled-deliveries", states=True)
+    assert {one.topic for one in found} == {f"{region}.controlled-deliveries" for region in opened.rules.known.regions}
+    for one in found:
+        there = replace(draft, topic=one.topic)
+        choice = chooser.choose(there)
+        assert one.candidates == chooser.explained(there, choice, states=True).considered
+        assert (one.publish, one.would_send) == (choice.publish, choice.trouble is None)
+        assert one.complete
+    (only,) = chooser.elsewhere(draft, draft.topic)
+    assert only.candidates == chooser.explained(draft, chooser.choose(draft)).considered
+
+
 def test_who_has_no_law_over_contents_opens_none(trust, monkeypatch):
     def never(*_):
         raise AssertionError("nothing asks what the notice says")

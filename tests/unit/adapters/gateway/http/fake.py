@@ -39,6 +39,7 @@ from adapters.gateway.status import (
     Row,
     State,
     Subscribed,
+    TopicPreview,
     Trouble,
     Via,
 )
@@ -320,7 +321,14 @@ class FakeService:
         ][:limit]
         return [one for _, one in mine], mine[-1][0] if mine else after
 
-    async def preview(self, participant: ParticipantId, request: NoticeRequest, *, states: bool = False) -> Preview:
+    async def preview(
+        self,
+        participant: ParticipantId,
+        request: NoticeRequest,
+        *,
+        states: bool = False,
+        pattern: Pattern | None = None,
+    ) -> Preview:
         kind = str(request.notice.get("kind"))
         parse_notice(kind, request.notice)
         sends = TJ not in request.to
@@ -342,6 +350,7 @@ class FakeService:
             directory=12,
             boundary=None,
             checked_at=NOW,
+            topics=() if pattern is None else (TopicPreview(Topic(pattern), PERMIT, (), True, (), True),),
         )
 
     async def recall(

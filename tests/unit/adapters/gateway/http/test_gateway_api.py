@@ -104,6 +104,10 @@ def test_a_preview_says_what_would_make_it_lawful_and_who_else_may_have_it(call:
         [("consent-of", "tj"), ("purpose", "investigation")],
     ]
     assert ways[0][0]["says"]["de"] == "ohne Daten zu Personen"
+    assert found["topics"] == []
+    found = call("POST", "/v1/notices/preview?pattern=central-asia.*", REQUEST).json()
+    assert [(one["topic"], one["publish"]["permitted"]) for one in found["topics"]] == [("central-asia.*", True)]
+    assert call("POST", "/v1/notices/preview?pattern=central-asia", REQUEST).status == 422
     assert call("POST", "/v1/notices/preview?states=yes", REQUEST).status == 422
     assert call("POST", "/v1/notices/preview?states=true&states=true", REQUEST).status == 422
 
