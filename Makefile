@@ -26,7 +26,7 @@ demo-kafka: setup
 # everybody has to trust (pyproject.toml says what that is), or fails; with ARGS it is a run of a part, and nothing is measured.
 test: setup
 	@mkdir -p build && rm -f build/passed
-	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadgroup --cov --cov-report=)
 	@touch build/passed
 	$(if $(ARGS),,@$(BIN)/python -m tests.covered)
 

@@ -101,7 +101,7 @@ def _compose_shared(
         # A view of what was read before may know erasures that the new mirror has to be told again.
         for name in (VIEW, f"{VIEW}-wal", f"{VIEW}-shm"):
             (folder / name).unlink(missing_ok=True)
-    view = View(folder / VIEW, public.origin, waits=False)  # it can be made anew from the mirror
+    view = View(folder / VIEW, public.origin)
     opened.callback(view.close)
     view.catch_up(ledger, _progress())
     ledger.filled()

@@ -13,6 +13,8 @@ settings.load_profile("valise")
 TESTS = Path(__file__).parent
 COVERING = ("unit/schemas", "unit/keys", "unit/broker/ledger", "vectors", "kafka/store")
 """Where the tests of what is measured are (pyproject.toml): to measure in others costs minutes, and shows less."""
+OF_PROCESSES = ("deploy", "faults", "kafka")
+"""Tests that mostly wait for processes: a whole run has them on one core, and all others beside them on another."""
 OVER_LOOPBACK = ("api", "faults", "interop", "kafka")
 
 
@@ -29,8 +31,11 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
     pytest_socket._remove_restrictions()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where coverage is measured, do not in tests of something else."""
+    """Where coverage is measured, do not in tests of something else; keep the tests of real processes one after the other."""
     for item in items:
         if not any(item.path.is_relative_to(TESTS / folder) for folder in COVERING):
             item.add_marker(pytest.mark.no_cover)
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group("processes" if folder in OF_PROCESSES else str(item.path)))

@@ -67,17 +67,10 @@ class View(Statements, Feed, Log):
     `addressed` are the key ids that leaves have stanzas for, since whoever tells their owners took them last.
     """
 
-    def __init__(self, path: Path, origin: Origin, *, waits: bool = True) -> None:
-        """Open the view, making it anew where it is missing, damaged, or not this origin's or version's.
-
-        Where it does not wait for the disk, it is made anew when the machine stops while it is open: for a view of a ledger
-        that would have to be read again, too.
-        """
+    def __init__(self, path: Path, origin: Origin) -> None:
+        """Open the view, making it anew where it is missing, damaged, or not this origin's or version's."""
         super().__init__(_open(path, origin), None)
         self._path: Final = path
-        self._waits: Final = waits
-        if not waits:
-            begin_unsynced(self._db)
         with explained():
             self._unsynced = written_in(self._db) is not None
         self._writes: Ledger | None = None
@@ -119,8 +112,7 @@ class View(Statements, Feed, Log):
             if progress is not None:
                 progress(self.position, length)
         self._restore_held(self._reader.object_names(PREFIX))
-        if self._waits:
-            self._end_unsynced()
+        self._end_unsynced()
 
     def _end_unsynced(self) -> None:
         if self._unsynced:

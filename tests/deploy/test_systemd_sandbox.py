@@ -35,8 +35,9 @@ WRITING = ("O_WRONLY", "O_RDWR", "O_CREAT")
 ROOTS_ALONE = {"fchown"}
 """SQLite calls it as root only, which the services are not."""
 
-ASKED_IN_VAIN = {"/proc/stat", "/proc/sys/vm/overcommit_memory"}
-"""prometheus_client looks for the boot time at import, the C library's allocator for a setting: both do without."""
+ASKED_IN_VAIN = {"/proc/stat", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/random/boot_id"}
+"""prometheus_client looks for the boot time at import, the C library's allocator for a setting, a file that is being filled
+for the machine's life, without which it is filled anew after a kill: all do without."""
 
 
 @cache

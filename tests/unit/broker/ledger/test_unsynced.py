@@ -94,19 +94,6 @@ def test_a_view_waits_for_the_disk_once_it_is_filled(boot, tmp_path):
                 assert (again.size, synchronous(again)) == (1, 1)
 
 
-def test_a_view_beside_a_mirror_never_waits(boot, tmp_path):
-    with closing(SqliteLedger(tmp_path / "ledger.sqlite", ORIGIN)) as ledger:
-        ledger.append(Append((Maker().notice(),)))
-        with closing(View(tmp_path / "view.sqlite", ORIGIN, waits=False)) as view:
-            view.catch_up(ledger)
-            assert (view.size, synchronous(view)) == (1, 0)
-            copy = left_open(tmp_path / "view.sqlite")
-    boot.write_text("second")
-    for path, kept in ((tmp_path / "view.sqlite", 1), (copy, 0)):
-        with closing(View(path, ORIGIN, waits=False)) as again:
-            assert again.size == kept
-
-
 def test_closing_says_nothing_of_a_disk_that_is_full(boot, tmp_path, monkeypatch):
     def full(_):
         raise database.StorageFullError("There is no space left on the device.")
