@@ -93,6 +93,10 @@ def ended_by_signals() -> Iterator[None]:
     """Let the end of a terminal, and a polite kill, be what Ctrl-C is: an end that ends the children first."""
     # Who is ignored already (nohup) stays so.
     heard = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    # A shell has what it starts in the background ignore Ctrl-C, and with that what is passed on as one.
+    ignored = bool(heard) and signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in heard:
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -100,6 +104,8 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number in heard:
             signal.signal(number, signal.SIG_DFL)
+        if ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

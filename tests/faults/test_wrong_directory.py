@@ -145,7 +145,7 @@ def altered(world: World, how: str) -> bytes:
         ("altered", "uz", "directory-append-only"),
         ("listed-twice", "uz", "directory"),
         ("another-states-key", "tj", "unverified"),
-        ("focal-point-alone", "law", "unverified"),
+        ("focal-point-alone", "law", "law-signatures"),
     ],
 )
 def test_an_upload_that_a_client_would_refuse_is_refused(tmp_path, how, keys, code):

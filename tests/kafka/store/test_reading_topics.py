@@ -77,10 +77,16 @@ def test_what_is_not_framed_here_is_passed_over_and_counted(ledger, maker, kafka
     assert ledger.object_names() == []
 
 
-def test_an_own_body_behind_another_s_is_not_taken_twice(ledger, maker, kafka, keys):
+def test_an_own_body_behind_another_s_is_not_taken_twice(ledger, maker, kafka, keys, monkeypatch):
     follower = ledger._follower
     until(lambda: not ledger.behind)
-    ledger._loop.call(lambda: follower._rest("bodies", 30.0))
+    monkeypatch.setitem(module.REST_S, "bodies", 30.0)
+
+    def resting():
+        ledger._loop.call(lambda: follower._rest("bodies", 30.0))
+        return "bodies" in follower._resting
+
+    until(resting)
     other, own = maker.notice(), maker.notice()
     write(kafka, in_bodies(keys, other))
     ledger.append(Append((own,)))
