@@ -97,6 +97,22 @@ def test_an_own_body_behind_another_s_is_not_taken_twice(ledger, maker, kafka, k
     until(lambda: ledger.body(other.record.body_digest) == other.body)
 
 
+def test_own_appends_draw_a_rest_out(ledger):
+    follower = ledger._follower
+    until(lambda: not ledger.behind)
+
+    async def rise():
+        now = asyncio.get_running_loop().time()
+        follower._rest("decisions", 20.0)
+        follower._appended = now + 5.0
+        follower._rise("decisions", now + 20.0)
+        drawn_out = "decisions" in follower._resting
+        follower._rise("decisions", now)
+        return drawn_out, "decisions" in follower._resting
+
+    assert asyncio.run_coroutine_threadsafe(rise(), ledger._loop._loop).result() == (True, False)
+
+
 def test_a_mirror_is_new_until_a_view_was_told_of_all_of_it(open_ledger, maker):
     first = open_ledger()
     first.append(Append((maker.notice(),)))

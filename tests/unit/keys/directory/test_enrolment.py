@@ -254,3 +254,9 @@ def test_a_log_targets_keys_are_not_swapped(world):
     value = json.loads(world.network["network/log.json"])
     with pytest.raises(FormError):
         LogTarget.parse(encode({**value, "ed25519": value["mldsa44"]}))
+
+
+def test_the_words_can_be_told_apart_on_the_telephone():
+    _words.cache_clear()
+    words = _words()
+    assert len({word[:4] for word in words}) == len(words) == 256
