@@ -1,11 +1,17 @@
 """What holds for every test: no network but what it says, and properties without deadlines on shared cores."""
 
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import pytest_socket
 from hypothesis import HealthCheck, settings
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would all processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("valise", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("valise")
