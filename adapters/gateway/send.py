@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -40,6 +40,7 @@ from adapters.gateway.sealing import Holders, Originals, Sealed, Sealer
 from adapters.gateway.state import STOPPING
 from adapters.gateway.status import Denial, LeftOut, State, Trouble, Via
 from adapters.gateway.store import Store, Transaction, Work
+from adapters.gateway.together import fitting, runs
 from keys.directory.log_target import LogTarget
 from keys.errors import UnknownKeyError
 from schemas.envelope import envelope_bytes
@@ -49,9 +50,6 @@ from schemas.limits import LIMITS
 from schemas.receipt import Refusal
 
 BATCH: Final = LIMITS.batch_lines
-MOST_BYTES: Final = 4 << 20
-"""Bytes of one request beyond which it takes no more entries."""
-
 AHEAD: Final = 2
 """Batches of one import that are on their way at once: one is decided on while another one's answer is read."""
 
@@ -71,9 +69,6 @@ _WAITED_OUT: Final = frozenset({"clock-skew", "fork"})
 """Definite refusals that another seal cures once a clock is set or a person has looked: it is tried for ever."""
 
 AWAY: Final = frozenset({"broker-away"})
-
-_LOOSE: Final = frozenset({"issue", "acknowledge"})
-"""Acts of which one does not depend on another that waits beside it."""
 
 
 @dataclass(slots=True)
@@ -240,7 +235,7 @@ class Sender:
         under_way: set[asyncio.Task[None]] = set()
         series: str | None = None
         while True:
-            for run in _runs(await sealed.get()):
+            for run in runs(await sealed.get()):
                 if under_way and run[0].series != series:
                     await asyncio.wait(under_way)
                 series = run[0].series
@@ -259,7 +254,7 @@ class Sender:
         loop = asyncio.get_running_loop()
         while waiting:
             size = self._pace.size(loop.time())
-            batch = _fitting(waiting, size)
+            batch = fitting(waiting, size)
             if len(batch) > 1:
                 waiting = [*await self._send_batch(batch, tasks), *waiting[len(batch) :]]
                 continue
@@ -510,36 +505,6 @@ class Sender:
         await self._store.write(end)
         self._outcomes.settled(entry.id)
         _log.warning("notice.refused", notice=entry.id, problem=trouble.code)
-
-
-def _runs(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Yield runs of entries that may go out together, in their order."""
-    at = 0
-    while at < len(entries):
-        end = at + 1
-        while end < len(entries) and _together(entries[at], entries[end]):
-            end += 1
-        yield entries[at:end]
-        at = end
-
-
-def _together(one: Entry, other: Entry) -> bool:
-    """Say whether two entries that wait one behind the other may go out in one request."""
-    if one.series is not None or other.series is not None:
-        return one.series == other.series
-    return one.draft.act in _LOOSE and other.draft.act in _LOOSE
-
-
-def _fitting(entries: Sequence[Entry], count: int) -> Sequence[Entry]:
-    """Return the first entries, up to `count` and as many as one request takes, at least one."""
-    size = 0
-    for number, entry in enumerate(entries[:count]):
-        parts = entry.parts
-        assert parts is not None  # only sealed entries are sent
-        size += len(parts.statement) * 4 // 3 + len(parts.proof) + len(parts.sealed or b"")
-        if size > MOST_BYTES and number:
-            return entries[:number]
-    return entries[:count]
 
 
 def _envelope(entry: Entry) -> bytes:

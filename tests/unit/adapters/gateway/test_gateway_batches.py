@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from adapters.client.errors import BrokerAwayError
 from adapters.client.transport import Answer
-from adapters.gateway import send as module
+from adapters.gateway import together
 from adapters.gateway.entries import Entry, Parts
 from adapters.gateway.pace import AGAIN_SECONDS, Pace
 from adapters.gateway.request import RecallRequest
@@ -187,13 +187,13 @@ def test_a_request_takes_as_many_as_fit_and_at_least_one(sizes, count):
         Entry(n, "i", SENDER, State.SEALED, None, None, None, 0, False, Parts("i", b"s", b"p" * proof, b"b" * body))
         for n, (proof, body) in enumerate(sizes)
     ]
-    found = module._fitting(entries, count)
+    found = together.fitting(entries, count)
     assert found == entries[: len(found)]
     assert 1 <= len(found) <= count
     weights = [1 + proof + body for proof, body in sizes]
-    assert len(found) == 1 or sum(weights[: len(found)]) <= module.MOST_BYTES
+    assert len(found) == 1 or sum(weights[: len(found)]) <= together.MOST_BYTES
     if len(found) < min(count, len(entries)):
-        assert sum(weights[: len(found) + 1]) > module.MOST_BYTES
+        assert sum(weights[: len(found) + 1]) > together.MOST_BYTES
 
 
 # Each by itself
