@@ -34,7 +34,9 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
                 isolation_level=None,
                 check_same_thread=False,
             )
-        os.close(make_private(path))
+        # To close a file that this process has open elsewhere would give up its locks (POSIX): one that is there is left alone.
+        if not os.path.exists(path):  # noqa: PTH110 - where it cannot be asked, making it says why
+            os.close(make_private(path))
         return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
